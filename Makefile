@@ -1,0 +1,44 @@
+# What there is to do here. `make test` is enough to begin with: it installs
+# what the tests need and is not there yet, and says so.
+
+GO       ?= go
+# RACE=-race has the race detector watch the tests.
+RACE     ?=
+# PKG narrows test and race to some packages: make test PKG=./credentials/...
+PKG      ?= ./...
+FUZZTIME ?= 10s
+
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: build test race e2e lint fuzz-short vulncheck setup clean
+
+build:            ## the program, as ./valetkey
+	$(GO) build -trimpath -o valetkey ./cmd/valetkey
+
+test: setup       ## all tests, on SQLite and PostgreSQL, with a browser and a Node client
+	$(GO) test $(RACE) -timeout 20m $(PKG)
+
+race:             ## the same under the race detector
+	$(MAKE) test RACE=-race
+
+e2e: setup        ## only the tests that drive the built program from outside
+	$(GO) test -count=1 -timeout 20m ./e2e/...
+
+lint:             ## formatting, vet, and the rules of .golangci.yml
+	scripts/setup.sh lint
+	@files="$$(find . -name '*.go' -not -path './.*' -not -path '*/node_modules/*' -exec gofmt -l {} +)"; \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	bin/golangci-lint run ./...
+
+fuzz-short:       ## every fuzz target for FUZZTIME
+	scripts/fuzz.sh $(FUZZTIME)
+
+vulncheck:        ## known holes in what we import (asks the Go vulnerability database)
+	$(GO) run $(GOVULNCHECK) ./...
+
+setup:            ## installs what the tests need: PostgreSQL, Chromium, Node and its packages
+	scripts/setup.sh test
+
+clean:
+	rm -rf valetkey bin .cache e2e/out e2e/node/node_modules

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+
+	"github.com/gorilla/mux"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/api"
+	"github.com/valetkey/valetkey/internal/config"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/staff"
+	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/web"
+	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/templates"
+)
+
+// broker is everything that serves, wired together.
+type broker struct {
+	cfg      *config.Config
+	rules    rules
+	secrets  *keys.Secrets
+	store    *store.Store
+	hasher   *credentials.Hasher
+	sessions *credentials.Sessions
+	pages    *web.Pages
+	cookies  *web.Cookies
+	provider *provider.Provider
+	log      *slog.Logger
+}
+
+// newBroker opens the database and wires everything. The caller closes the
+// store.
+func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) (*broker, error) {
+	b := &broker{cfg: cfg, rules: r, log: log}
+	var err error
+	if b.pages, err = wirePages(cfg, log); err != nil {
+		return nil, err
+	}
+	if b.secrets, err = loadSecrets(cfg); err != nil {
+		return nil, err
+	}
+	auto := cfg.Migrate == "auto" || cfg.Database.SQLite != ""
+	if auto && cfg.DatabaseDirect != cfg.Database {
+		if _, err := store.Migrate(ctx, dsn(cfg.DatabaseDirect), true); err != nil {
+			return nil, err
+		}
+		auto = false
+	}
+	b.store, err = store.Open(ctx, store.Options{DSN: dsn(cfg.Database), Secrets: b.secrets, Migrate: auto, Now: now, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	b.hasher = credentials.NewHasher(b.secrets.Pepper())
+	b.sessions = &credentials.Sessions{Store: b.store, Now: now}
+	b.cookies = &web.Cookies{Sealer: b.secrets.Sealer("cookie"), Insecure: cfg.Insecure()}
+	if b.provider, err = b.wireProvider(ctx); err != nil {
+		b.store.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func wirePages(cfg *config.Config, log *slog.Logger) (*web.Pages, error) {
+	p := &web.Pages{Log: log}
+	var err error
+	if cfg.Brand.Logo != "" {
+		if p.Logo, err = os.ReadFile(string(cfg.Brand.Logo)); err != nil {
+			return nil, fmt.Errorf("brand.logo cannot be read: %w", err)
+		}
+	}
+	p.Set, err = templates.New(templates.Brand{Product: cfg.Brand.Product, Support: cfg.Brand.Support,
+		Accent: cfg.Brand.Accent, Help: cfg.Brand.Help, Logo: p.Logo != nil})
+	return p, err
+}
+
+func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
+	p := &provider.Provider{
+		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
+		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
+		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
+		Browser: b.cookies.Browser, Fail: b.pages.Fail,
+	}
+	var err error
+	p.Ring, err = b.store.Ring(ctx, p.IDTokenAlgs())
+	return p, err
+}
+
+// router is the whole surface.
+func (b *broker) router() http.Handler {
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	b.pages.Mount(r)
+	agents := b.wireStaff()
+	b.provider.Interact = agents.Begin
+	b.provider.Mount(r)
+	agents.Mount(r)
+	b.wireAPI().Mount(r)
+	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b.pages.Fail(w, req, http.StatusNotFound, "There is nothing at this address.")
+	})
+	r.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b.pages.Fail(w, req, http.StatusMethodNotAllowed, "This address is not used that way.")
+	})
+	return r
+}
+
+func (b *broker) wireStaff() *staff.Handler {
+	h := &staff.Handler{
+		Provider: b.provider, Redeemer: &credentials.Redeemer{Store: b.store, Hasher: b.hasher}, Sessions: b.sessions,
+		Store: b.store, Catalogue: b.rules.catalogue, Pages: b.pages, Cookies: b.cookies,
+		Proofs: b.secrets.Sealer("sign-in proof"), Now: now, Log: b.log,
+		Holder: slices.ContainsFunc(b.rules.policies, func(p credentials.Policy) bool { return p.Holder }),
+	}
+	tries := &connectors.Tries{Now: now}
+	for _, a := range b.cfg.Agents {
+		if a.OIDC != nil {
+			continue // said so by a warning of the configuration
+		}
+		local := &connectors.Local{ID: a.ID, Name: a.Name, Issuer: b.cfg.Issuer, Allow: wireClaims(a.Allow), MaxAge: a.MaxAge,
+			Hasher: b.hasher, Tries: tries, OTP: b.store, Now: now}
+		for _, p := range a.Local {
+			local.People = append(local.People, connectors.Person{Username: p.Username, Name: p.Name, Email: p.Email,
+				Claims: p.Claims, PasswordHash: p.PasswordHash.Reveal(), TOTP: p.TOTP.Reveal()})
+		}
+		h.Connectors = append(h.Connectors, local)
+	}
+	return h
+}
+
+func (b *broker) wireAPI() *api.Handler {
+	h := &api.Handler{
+		Minter:   &credentials.Minter{Store: b.store, Hasher: b.hasher, Catalogue: b.rules.catalogue, Policies: b.rules.policies},
+		Sessions: b.sessions, Store: b.store, Reader: b.store, Connectors: map[string]api.Connector{},
+		Authenticate: b.apiCaller, Cursors: b.secrets.Sealer("api cursor"), Now: now, Log: b.log,
+	}
+	upstreams := map[string]*connectors.Upstream{}
+	for _, o := range b.cfg.Owners {
+		c := api.Connector{ID: o.ID, Allow: wireClaims(o.Allow), May: wireMay(o.May), Limited: o.MayPresent}
+		if o.OIDC != nil {
+			c.Issuer = o.OIDC.Issuer
+			upstreams[o.ID] = &connectors.Upstream{Issuer: o.OIDC.Issuer, Account: o.Account.ID, Now: now}
+		}
+		h.Connectors[o.ID] = c
+	}
+	h.OwnerToken = func(ctx context.Context, connector, audience, token string) (api.OwnerProof, error) {
+		u := upstreams[connector]
+		if u == nil {
+			return api.OwnerProof{}, api.ErrOwnerToken
+		}
+		claims, err := u.Verify(ctx, audience, token)
+		if errors.Is(err, connectors.ErrIDToken) {
+			err = fmt.Errorf("%w: %w", api.ErrOwnerToken, err)
+		}
+		return api.OwnerProof{Subject: claims.Subject, Account: claims.Account, Claims: claims.All}, err
+	}
+	return h
+}
+
+var errNoCaller = errors.New("the token is not one of the management API")
+
+func (b *broker) apiCaller(_ context.Context, bearer string) (api.Caller, error) {
+	c, scope, ok := b.provider.OpenAPI(bearer)
+	if !ok {
+		return api.Caller{}, errNoCaller
+	}
+	caller := api.Caller{Client: c.ID, Audience: c.Audience, Scopes: scope}
+	for _, configured := range b.cfg.Clients {
+		if configured.ID == c.ID {
+			caller.Owners, caller.OwnerProof, caller.OwnerAudience = configured.Owners, configured.OwnerProof, configured.OwnerAudience
+		}
+	}
+	return caller, nil
+}

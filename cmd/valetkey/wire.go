@@ -1,0 +1,83 @@
+package main
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/config"
+	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/scopes"
+)
+
+// rules is what the configuration means to package credentials.
+type rules struct {
+	catalogue *scopes.Catalogue
+	policies  []credentials.Policy
+}
+
+// wireRules turns configuration into rules. What the rules refuse becomes a
+// problem with the line of the configuration.
+func wireRules(cfg *config.Config) (rules, config.Problems) {
+	var problems config.Problems
+	if u, err := url.Parse(cfg.Issuer); err == nil && u.Path != "" {
+		problems = append(problems, cfg.Problem("issuer", "must have no path: the broker's pages and endpoints lie at the root of its host"))
+	}
+	list := make([]scopes.Scope, 0, len(cfg.Scopes))
+	for _, s := range cfg.Scopes {
+		list = append(list, scopes.Scope{Name: s.Name, Label: s.Label, Kind: scopes.Kind(s.Kind)})
+	}
+	catalogue, err := scopes.NewCatalogue(list, cfg.Never)
+	if err != nil {
+		return rules{}, append(problems, cfg.Problem("scopes", "%s", err))
+	}
+	out := rules{catalogue: catalogue}
+	for _, p := range cfg.Policies {
+		policy := wirePolicy(p)
+		if err := policy.Check(catalogue); err != nil {
+			problems = append(problems, cfg.Problem("policies."+p.ID, "%s", err))
+		}
+		out.policies = append(out.policies, policy)
+	}
+	return out, problems
+}
+
+func wirePolicy(p config.Policy) credentials.Policy {
+	return credentials.Policy{
+		ID: p.ID, Name: p.Name, Kind: credentials.Kind(p.Kind), Mint: wireClaims(p.Mint), Digits: p.Digits,
+		RedeemWithin: p.RedeemWithin.Choices, RedeemDefault: p.RedeemWithin.Default,
+		Uses: p.Uses.N, Tries: p.Tries, Session: p.Session, Idle: p.Idle, Scopes: p.Scopes,
+		ContactBound: p.Contact == "bound", EmailDomain: p.EmailDomain, Holder: p.Agent == "holder",
+	}
+}
+
+func wireClaims(list config.ClaimRules) []credentials.ClaimRule {
+	out := make([]credentials.ClaimRule, 0, len(list))
+	for _, r := range list {
+		out = append(out, credentials.ClaimRule{Claim: r.Claim, Values: r.Values})
+	}
+	return out
+}
+
+func wireMay(list config.MayRules) []credentials.MayRule {
+	out := make([]credentials.MayRule, 0, len(list))
+	for _, r := range list {
+		out = append(out, credentials.MayRule{Claim: r.Claim, Value: r.Value, Scopes: r.Scopes})
+	}
+	return out
+}
+
+func wireClients(cfg *config.Config) map[string]*provider.Client {
+	out := make(map[string]*provider.Client, len(cfg.Clients))
+	for _, c := range cfg.Clients {
+		out[c.ID] = &provider.Client{
+			ID: c.ID, Name: c.Name, Secret: c.Secret.Reveal(), Public: c.Public, RedirectURIs: c.RedirectURIs,
+			Audience: c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
+			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins,
+		}
+	}
+	return out
+}
+
+// now is the clock of the whole program.
+func now() time.Time { return time.Now() }

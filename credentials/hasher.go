@@ -1,0 +1,97 @@
+package credentials
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"runtime"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Cost of the slow hash: argon2id of RFC 9106 with 19 MiB, two passes, one
+// lane, as OWASP's password storage page gives it.
+const (
+	argonMemory = 19 * 1024 // KiB
+	argonPasses = 2
+	argonLanes  = 1
+	argonLength = 32
+)
+
+// Hasher computes verifiers. Every slow hash of the process runs through its
+// gate, so that memory and processors are bounded whoever asks.
+type Hasher struct {
+	pepper  []byte
+	running chan struct{} // one place per hash that runs
+	waiting chan struct{} // one place per caller that runs or waits
+}
+
+// maxWaiting bounds the callers that wait for a hash; at 19 ms a hash on one
+// processor the last of them waits about five seconds.
+const maxWaiting = 256
+
+// NewHasher returns a Hasher keyed by the installation's pepper.
+func NewHasher(pepper []byte) *Hasher {
+	return &Hasher{
+		pepper:  pepper,
+		running: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		waiting: make(chan struct{}, maxWaiting),
+	}
+}
+
+// Enter takes a place in the queue for a slow hash, or fails with ErrBusy at
+// once. Whoever must write something before hashing enters first, so that a
+// crowd is turned away before it costs a write.
+func (h *Hasher) Enter() (leave func(), err error) {
+	select {
+	case h.waiting <- struct{}{}:
+		return func() { <-h.waiting }, nil
+	default:
+		return nil, ErrBusy
+	}
+}
+
+// Slow runs f when one of the places is free. The caller has entered.
+func (h *Hasher) Slow(ctx context.Context, f func()) error {
+	select {
+	case h.running <- struct{}{}:
+		defer func() { <-h.running }()
+		f()
+		return nil
+	case <-ctx.Done():
+		return ErrBusy
+	}
+}
+
+// slowLimit bounds how long a hash may wait for its place.
+const slowLimit = 15 * time.Second
+
+// PIN computes argon2id(HMAC-SHA-256(pepper, account ‖ PIN), the account's
+// salt): one hash answers for every live PIN of the account.
+func (h *Hasher) PIN(ctx context.Context, account string, salt []byte, pin Secret) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slowLimit)
+	defer cancel()
+	var out []byte
+	err := h.Slow(ctx, func() {
+		out = argon2.IDKey(h.keyed("pin", account, pin.Reveal()), salt, argonPasses, argonMemory, argonLanes, argonLength)
+	})
+	return out, err
+}
+
+// Password computes HMAC-SHA-256(pepper, credential ‖ password): a password of
+// 125 random bits needs no slow hash.
+func (h *Hasher) Password(credential string, password Secret) []byte {
+	return h.keyed("password", credential, password.Reveal())
+}
+
+// keyed joins the parts with their lengths, so that no two lists are the same.
+func (h *Hasher) keyed(parts ...string) []byte {
+	mac := hmac.New(sha256.New, h.pepper)
+	for _, p := range parts {
+		n := len(p)
+		mac.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		mac.Write([]byte(p))
+	}
+	return mac.Sum(nil)
+}

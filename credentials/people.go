@@ -1,0 +1,94 @@
+package credentials
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Account is the customer account that is opened. The broker does not own it:
+// the id is the product's tenant key.
+type Account struct {
+	ID        string
+	Connector string // the owner connector that it belongs to
+	Name      string
+	Handle    string // what people say on the phone; unique when folded
+}
+
+// Person is a pseudonym for somebody: (issuer, subject) is who they are, never
+// an email. It is the key of the agent's row and of what can be erased.
+func Person(issuer, subject string) string {
+	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// Owner is an owner or authorised user of an account, as their connector or a
+// trusted back end describes them.
+type Owner struct {
+	Issuer, Subject string
+	Name, Email     string
+	Claims          map[string][]string // nil: nothing is known about them
+}
+
+// Key is the owner's pseudonym.
+func (o Owner) Key() string { return Person(o.Issuer, o.Subject) }
+
+// Agent is a member of the support staff who proved who they are.
+type Agent struct {
+	Issuer, Subject string
+	Name, Email     string
+	Connector       string    // by which connector
+	AuthTime        time.Time // when they last gave the proof
+	AMR             []string  // how (RFC 8176)
+}
+
+// Key is the agent's pseudonym.
+func (a Agent) Key() string { return Person(a.Issuer, a.Subject) }
+
+// ClaimRule asks for one claim to have one of these values.
+type ClaimRule struct {
+	Claim  string
+	Values []string
+}
+
+// Allowed reports whether every rule is met by the claims. No rules at all are
+// met by everybody; a rule without the claim is not met.
+func Allowed(rules []ClaimRule, claims map[string][]string) bool {
+	for _, rule := range rules {
+		if !slices.ContainsFunc(claims[rule.Claim], func(v string) bool { return slices.Contains(rule.Values, v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// MayRule says what people with this value of a claim can lend at most.
+type MayRule struct {
+	Claim, Value string
+	Scopes       []string // patterns
+}
+
+// MayLend is the union of the rules that the claims match; none is nothing.
+func MayLend(rules []MayRule, claims map[string][]string) []string {
+	var out []string
+	for _, rule := range rules {
+		if slices.Contains(claims[rule.Claim], rule.Value) {
+			out = append(out, rule.Scopes...)
+		}
+	}
+	return out
+}
+
+// FoldHandle is how handles are compared: as people say and type them, without
+// regard to case and space.
+func FoldHandle(handle string) string {
+	return strings.ToLower(strings.Join(strings.Fields(handle), ""))
+}
+
+// FoldPIN takes out what people type to group digits. The result may hold
+// anything else that was typed.
+func FoldPIN(pin string) string {
+	return strings.NewReplacer(" ", "", "-", "", "\u00a0", "", "\t", "").Replace(strings.TrimSpace(pin))
+}

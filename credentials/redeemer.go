@@ -1,0 +1,145 @@
+package credentials
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Redeemer is the agent's side of lending.
+type Redeemer struct {
+	Store  Store
+	Hasher *Hasher
+}
+
+// maxReason is the length of a reason that is kept, in characters.
+const maxReason = 300
+
+// PIN redeems an account handle and PIN: the try is committed, then hashed and
+// compared outside any transaction, then settled. attempt identifies the form
+// that was sent. Errors: *NoMatch, *Paused, *Unusable, ErrTicket,
+// ErrSuspended, ErrBusy; any other means that nothing was opened.
+func (r *Redeemer) PIN(ctx context.Context, attempt string, agent Agent, handle string, pin Secret, reason string) (Session, error) {
+	// From here on nothing stops when the visitor does: a try that is reserved
+	// is settled.
+	ctx = context.WithoutCancel(ctx)
+	leave, err := r.Hasher.Enter()
+	if err != nil {
+		return Session{}, err
+	}
+	defer leave()
+	typed := NewSecret(FoldPIN(pin.Reveal()))
+	held, err := r.Store.Reserve(ctx, Try{ID: attempt, Agent: agent, Handle: FoldHandle(handle), Digits: len(typed.Reveal())})
+	if err != nil {
+		return Session{}, r.suspend(ctx, agent, err)
+	}
+	if held.Opened != nil {
+		return *held.Opened, nil
+	}
+	sum, err := r.Hasher.PIN(ctx, held.Account, held.Salt, typed)
+	if err != nil {
+		return Session{}, err
+	}
+	s, err := r.Store.Settle(ctx, Settlement{
+		Reservation: held, Matched: match(held.PINs, sum), SID: NewID(), Reason: cleanReason(reason),
+	})
+	return s, r.suspend(ctx, agent, err)
+}
+
+// match compares with every candidate, in a time that does not tell which.
+func match(pins []Candidate, sum []byte) (id string) {
+	for _, c := range pins {
+		if subtle.ConstantTimeCompare(c.Verifier, sum) == 1 {
+			id = c.ID
+		}
+	}
+	return id
+}
+
+// suspend writes down the suspension that a refusal calls for. The refusal
+// itself stands whether or not that works.
+func (r *Redeemer) suspend(ctx context.Context, agent Agent, err error) error {
+	if errors.Is(err, ErrSuspended) {
+		by := Mark{Who: "broker", ID: "too many wrong tries"}
+		if failed := r.Store.Suspend(ctx, agent.Key(), true, by); failed != nil {
+			return errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// Password redeems a temporary email and password. agent is nil for a holder,
+// who needs no SSO where the credential says so. A wrong password costs no
+// try: it has 125 random bits.
+func (r *Redeemer) Password(ctx context.Context, attempt string, agent *Agent, email string, password Secret, reason string) (Session, error) {
+	ctx = context.WithoutCancel(ctx)
+	login, err := r.Store.Login(ctx, FoldEmail(email))
+	if err != nil {
+		return Session{}, err
+	}
+	sum := r.Hasher.Password(login.Credential, NewSecret(strings.TrimSpace(password.Reveal())))
+	right := len(login.Verifier) > 0 && subtle.ConstantTimeCompare(login.Verifier, sum) == 1
+	if agent == nil && !login.Holder {
+		right = false // without SSO only a holder's login opens anything
+	}
+	if !right && agent == nil {
+		// Nobody is signed in: nothing is written, nothing is counted.
+		return Session{}, &NoMatch{Left: -1}
+	}
+	return r.Store.RedeemPassword(ctx, PasswordTry{
+		Login: login, ID: attempt, Agent: agent, Right: right, SID: NewID(), Reason: cleanReason(reason),
+	})
+}
+
+// cleanReason keeps what can be shown on a line.
+func cleanReason(reason string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason, ""))
+	runes := []rune(strings.TrimSpace(clean))
+	if len(runes) > maxReason {
+		runes = runes[:maxReason]
+	}
+	return string(runes)
+}
+
+// TryFacts is what is known of a try while its rows are held.
+type TryFacts struct {
+	Now       time.Time
+	Suspended bool
+	// Wrong tries that count against the agent in PauseWindow, newest first.
+	// A try that is reserved and not settled counts as wrong.
+	Recent []time.Time
+	// Wrong tries in DayWindow: all, and those with fewer than six digits.
+	Agent, AgentWeak               int
+	Account, AccountWeak           int
+	Installation, InstallationWeak int
+}
+
+// Judge decides about a try before it is reserved. closed means that a limit
+// of the account or the installation is reached: the try is then compared with
+// nothing, and the answer is the same as to a wrong one. left is how many
+// tries the agent has before a pause, this one included.
+func (f TryFacts) Judge(digits int) (closed bool, left int, err error) {
+	limits, strong, weak := LimitsFor(digits), LimitsFor(weakBelow), Weak(digits)
+	if f.Suspended || f.Suspends(digits) {
+		return true, 0, ErrSuspended
+	}
+	if len(f.Recent) >= limits.Pause {
+		return true, 0, &Paused{Until: f.Recent[limits.Pause-1].Add(PauseWindow)}
+	}
+	closed = f.Account >= strong.Account || weak && f.AccountWeak >= limits.Account ||
+		f.Installation >= strong.Installation || weak && f.InstallationWeak >= limits.Installation
+	return closed, limits.Pause - len(f.Recent), nil
+}
+
+// Suspends reports whether the agent's wrong tries of the day call for a
+// suspension, where the last one had so many digits.
+func (f TryFacts) Suspends(digits int) bool {
+	return f.Agent >= LimitsFor(weakBelow).Suspend || Weak(digits) && f.AgentWeak >= LimitsFor(digits).Suspend
+}

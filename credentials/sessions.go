@@ -1,0 +1,40 @@
+package credentials
+
+import (
+	"context"
+	"time"
+)
+
+// Sessions is a session's life after it was opened.
+type Sessions struct {
+	Store Store
+	Now   func() time.Time
+}
+
+// Live returns the session if it lives now. Whoever looks first at a session
+// whose time has come commits its end before answering; if that fails, so does
+// the look. Errors: *EndedError, ErrNotFound; any other means "not known".
+func (s *Sessions) Live(ctx context.Context, sid string) (Session, error) {
+	found, err := s.Store.Session(ctx, sid)
+	if err != nil {
+		return Session{}, err
+	}
+	if cause, due := found.Due(s.Now()); due {
+		if found, err = s.Store.End(ctx, found.Account.ID, sid, cause, Mark{Who: "broker"}); err != nil {
+			return Session{}, err
+		}
+	}
+	if found.Ended() {
+		return found, &EndedError{At: found.EndedAt, Cause: found.Cause}
+	}
+	return found, nil
+}
+
+// End ends the session. Ending one that has ended changes nothing.
+func (s *Sessions) End(ctx context.Context, sid string, cause Cause, by Mark) (Session, error) {
+	found, err := s.Store.Session(ctx, sid)
+	if err != nil || found.Ended() {
+		return found, err
+	}
+	return s.Store.End(ctx, found.Account.ID, sid, cause, by)
+}

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for the program; it is no expectation of speed.
+const patience = 90 * time.Second
+
+// broker is one installation of valetkey with its process, as a test sees it.
+type broker struct {
+	t        testing.TB
+	issuer   string
+	dsn      string
+	dir      string
+	env      map[string]string
+	nodePort int // of the callback that the Node client listens on
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+	logs  *output
+	tape  *tape // every exchange with the program
+
+	mu     sync.Mutex
+	tokens map[string]string // API tokens by client
+	meta   *metadata
+}
+
+// start writes the configuration, and on PostgreSQL the secrets file, and
+// serves on an empty database that nobody has migrated.
+func start(t testing.TB, dsn string) *broker {
+	t.Helper()
+	port := freePort(t)
+	b := &broker{
+		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t),
+		issuer: fmt.Sprintf("http://127.0.0.1:%d", port),
+		logs:   &output{}, tape: &tape{}, tokens: map[string]string{},
+	}
+	text := fmt.Sprintf(configuration, b.issuer, fmt.Sprintf("127.0.0.1:%d", port), dsn,
+		filepath.Join(b.dir, "valetkey.secrets"), people(),
+		docsCallback, b.nodeCallback(), filesCallback, metricsCallback, docsAudience, metricsAudience)
+	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(dsn, "postgres") {
+		// Several nodes share one, so on PostgreSQL it is made on purpose.
+		if out, err := b.command("secrets", "init", "--config", b.config()).CombinedOutput(); err != nil {
+			t.Fatalf("valetkey secrets init: %v\n%s", err, out)
+		}
+	}
+	t.Cleanup(func() {
+		b.kill()
+		if t.Failed() {
+			t.Logf("the program's output:\n%s", b.logs.tail(6000))
+		}
+	})
+	b.serve()
+	return b
+}
+
+func (b *broker) config() string { return filepath.Join(b.dir, "valetkey.yaml") }
+
+func (b *broker) nodeCallback() string {
+	return fmt.Sprintf("http://127.0.0.1:%d/callback", b.nodePort)
+}
+
+// command prepares a run of the program with the environment of this broker.
+func (b *broker) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = b.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "TMPDIR=" + b.dir}
+	for name, value := range b.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// serve starts the process and waits until it says that it is ready.
+func (b *broker) serve() {
+	b.t.Helper()
+	b.cmd, b.ended = b.command("serve", "--config", b.config()), make(chan struct{})
+	b.cmd.Stdout, b.cmd.Stderr = b.logs, b.logs
+	b.cmd.SysProcAttr = dieWithParent()
+	if err := b.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait()
+		close(ended)
+	}(b.cmd, b.ended)
+	b.awaitReady()
+}
+
+func (b *broker) awaitReady() {
+	b.t.Helper()
+	client := http.Client{Timeout: 5 * time.Second}
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if response, err := client.Get(b.issuer + "/readyz"); err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-b.ended:
+			b.t.Fatalf("valetkey serve ended (%v) instead of becoming ready", b.cmd.ProcessState)
+		case <-deadline.C:
+			b.t.Fatalf("valetkey serve was not ready within %v", patience)
+		}
+	}
+}
+
+// kill ends the process as a power cut would: it gets no chance to say a word.
+func (b *broker) kill() {
+	if b.cmd == nil || b.cmd.Process == nil {
+		return
+	}
+	_ = b.cmd.Process.Kill()
+	<-b.ended
+}
+
+// stop asks the process to end, as an operator would, and wants exit code 0.
+func (b *broker) stop() {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.t.Fatal(err)
+	}
+	select {
+	case <-b.ended:
+	case <-time.After(patience):
+		b.t.Fatalf("valetkey serve did not stop within %v of SIGTERM", patience)
+	}
+	if code := b.cmd.ProcessState.ExitCode(); code != 0 {
+		b.t.Errorf("valetkey serve exits with %d after SIGTERM, want 0", code)
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// output keeps what the processes of a broker printed, over restarts.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+func (o *output) tail(n int) string {
+	s := o.String()
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}

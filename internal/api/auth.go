@@ -1,0 +1,125 @@
+package api
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// request is what is known of a request while it is served.
+type request struct {
+	id        string // for the log
+	operation string
+	caller    Caller
+}
+
+type requestKey struct{}
+
+func requestOf(ctx context.Context) request {
+	r, _ := ctx.Value(requestKey{}).(request)
+	return r
+}
+
+func callerOf(ctx context.Context) Caller { return requestOf(ctx).caller }
+
+// maxBearer bounds a token before anybody parses it, in bytes.
+const maxBearer = 8 << 10
+
+var bearerForm = regexp.MustCompile(`^(?i:Bearer) +([A-Za-z0-9._~+/-]+=*)$`)
+
+// admit lets a request through to its operation when its bearer may do so
+// (RFC 6750). Nothing of the body has been read by then.
+func (h *Handler) admit(operation, scope string, speaksForOwners bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humamux.Unwrap(ctx)
+		state := request{id: credentials.NewID(), operation: operation}
+		refused := h.authenticate(r, scope, &state)
+		switch {
+		case refused != nil:
+		case speaksForOwners && state.caller.Owners == "":
+			refused = newProblem(http.StatusForbidden, "no-owners", "This client speaks for no account owners.")
+		case r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")):
+			refused = newProblem(http.StatusUnsupportedMediaType, "", "Send the body as application/json.").with("Accept", "application/json")
+		}
+		if refused != nil {
+			refused.write(w)
+			return
+		}
+		if r.Method == http.MethodPost {
+			r.Header.Set("Content-Type", "application/json") // huma compares the text
+		}
+		next(huma.WithValue(ctx, requestKey{}, state))
+	}
+}
+
+// authenticate fills in the caller, or says why there is none.
+func (h *Handler) authenticate(r *http.Request, scope string, state *request) *problem {
+	given := r.Header.Values("Authorization")
+	switch {
+	case len(given) == 0:
+		return unauthorized("Bearer", "Send an access token of this API in the Authorization header.")
+	case len(given) > 1:
+		return newProblem(http.StatusBadRequest, "", "Send one Authorization header.").
+			with("WWW-Authenticate", `Bearer error="invalid_request"`)
+	case !strings.HasPrefix(strings.ToLower(given[0]), "bearer"):
+		return unauthorized("Bearer", "Send an access token of this API as bearer token.")
+	}
+	found := bearerForm.FindStringSubmatch(given[0])
+	if found == nil || len(found[1]) > maxBearer {
+		return unauthorized(`Bearer error="invalid_token"`, "The access token is not valid here.")
+	}
+	caller, err := h.Authenticate(r.Context(), found[1])
+	if err != nil {
+		return unauthorized(`Bearer error="invalid_token"`, "The access token is not valid here, or has expired.")
+	}
+	if !slices.Contains(caller.Scopes, scope) {
+		return newProblem(http.StatusForbidden, "insufficient-scope", "The access token does not have the scope "+scope+".").
+			with("WWW-Authenticate", `Bearer error="insufficient_scope", scope="`+scope+`"`)
+	}
+	state.caller = caller
+	return nil
+}
+
+func unauthorized(challenge, detail string) *problem {
+	return newProblem(http.StatusUnauthorized, "", detail).with("WWW-Authenticate", challenge)
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
+}
+
+// secretNames are the parameters under which people put secrets into URLs,
+// where every log on the way keeps them.
+var secretNames = []string{
+	"access_token", "authorization", "bearer", "client_secret", "id_token", "owner_token", "password", "pin", "secret", "token",
+}
+
+// checkQuery refuses what no operation here takes, before anything else looks
+// at the request.
+func checkQuery(r *http.Request) *problem {
+	wrong := func(detail string) *problem { return newProblem(http.StatusBadRequest, "", detail) }
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return wrong("The query is not well-formed.")
+	}
+	for name, values := range query {
+		switch {
+		case slices.Contains(secretNames, strings.ToLower(name)):
+			return wrong("No token and no secret belongs into a URL. Replace it: this one may be in logs now.").
+				with("WWW-Authenticate", `Bearer error="invalid_request"`)
+		case len(values) > 1:
+			return wrong("A query parameter was given twice.")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"github.com/valetkey/valetkey/audit"
+	"github.com/valetkey/valetkey/credentials"
+)
+
+const (
+	formatJSONL = "jsonl"
+	jsonLines   = "application/jsonl"
+	// exportBatch is how many entries of an export are held in memory.
+	exportBatch = 500
+	// exportTime is how long writing one batch to a slow client may take.
+	exportTime = time.Minute
+)
+
+type recordInput struct {
+	Account string `path:"account" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]+$" patternDescription:"text without control characters"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor  string `query:"cursor" maxLength:"1000" doc:"next of the page before; not for the export"`
+	Format  string `query:"format" enum:"json,jsonl" default:"json" doc:"jsonl: the whole record, oldest first, as it can be verified offline"`
+}
+
+// recordOutput writes itself: a list, or the export as it is read.
+type recordOutput struct{ Body func(huma.Context) }
+
+type entryList struct {
+	Items []entryItem `json:"items" nullable:"false"`
+	Next  string      `json:"next,omitempty" doc:"The cursor of the next page; absent on the last"`
+}
+
+type entryItem struct {
+	Seq      int64             `json:"seq" doc:"From 1, without gaps"`
+	At       time.Time         `json:"at"`
+	Kind     string            `json:"kind" example:"credential.minted"`
+	Facts    map[string]string `json:"facts"`
+	Personal map[string]string `json:"personal,omitempty" doc:"Names, emails, reasons and targets; [erased] where they were"`
+	Erased   []string          `json:"erased,omitempty" nullable:"false" doc:"Which fields of personal were erased"`
+	Hash     []byte            `json:"hash"`
+}
+
+// erased stands where personal data was.
+const erased = "[erased]"
+
+func (h *Handler) registerRecord(api huma.API) {
+	list := huma.SchemaFromType(api.OpenAPI().Components.Schemas, reflect.TypeFor[entryList]())
+	add(h, api, scopeRecord, huma.Operation{
+		OperationID: "readRecord", Method: http.MethodGet, Path: recordPath,
+		Summary: "Read an account's record, newest first, or export it",
+		Responses: map[string]*huma.Response{"200": {Description: "The record", Content: map[string]*huma.MediaType{
+			"application/json": {Schema: list},
+			jsonLines:          {Schema: &huma.Schema{Type: huma.TypeString, Description: "One entry a line, oldest first"}},
+		}}},
+	}, h.readRecord)
+}
+
+func (h *Handler) readRecord(ctx context.Context, in *recordInput) (*recordOutput, error) {
+	account, err := h.account(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	if in.Format == formatJSONL {
+		return h.export(ctx, account.ID, in)
+	}
+	p, err := h.open(ctx, "record", account.ID, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.Reader.Record(ctx, account.ID, credentials.RecordPage{Before: p.Seq, Limit: in.Limit + 1})
+	if err != nil {
+		return nil, h.outcome(ctx, err)
+	}
+	found, next := cut(found, in.Limit, func(e audit.Entry) string {
+		return h.seal(ctx, "record", account.ID, position{Seq: e.Seq})
+	})
+	list := entryList{Items: make([]entryItem, 0, len(found)), Next: next}
+	for _, e := range found {
+		list.Items = append(list.Items, entry(e))
+	}
+	return &recordOutput{Body: func(out huma.Context) {
+		out.SetHeader("Content-Type", "application/json")
+		_ = huma.DefaultJSONFormat.Marshal(out.BodyWriter(), list) // the client is gone if this fails
+	}}, nil
+}
+
+// export streams the record from its first entry. What is read first decides
+// about the status. Should a later batch fail, the connection is cut: an
+// export that ends early must not look like a whole one.
+func (h *Handler) export(ctx context.Context, account string, in *recordInput) (*recordOutput, error) {
+	if in.Cursor != "" {
+		return nil, invalid("query.cursor", "expected none: the export is whole")
+	}
+	batch, err := h.exported(ctx, account, 0)
+	if err != nil {
+		return nil, h.outcome(ctx, err)
+	}
+	return &recordOutput{Body: func(out huma.Context) {
+		out.SetHeader("Content-Type", jsonLines)
+		_, w := humamux.Unwrap(out)
+		limit := http.NewResponseController(w)
+		for {
+			_ = limit.SetWriteDeadline(time.Now().Add(exportTime)) // where the writer has none, the server's holds
+			for _, e := range batch {
+				if err := e.Export(w); err != nil {
+					return // the client is gone
+				}
+			}
+			if len(batch) < exportBatch {
+				return
+			}
+			if batch, err = h.exported(ctx, account, batch[len(batch)-1].Seq); err != nil {
+				_ = h.internal(ctx, err)
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}}, nil
+}
+
+func (h *Handler) exported(ctx context.Context, account string, after int64) ([]audit.Entry, error) {
+	return h.Reader.Record(ctx, account, credentials.RecordPage{After: after, Forward: true, Limit: exportBatch})
+}
+
+func entry(e audit.Entry) entryItem {
+	out := entryItem{Seq: e.Seq, At: e.At.UTC(), Kind: e.Kind, Facts: e.Facts, Hash: e.Hash, Personal: map[string]string{}}
+	for _, person := range e.About {
+		maps.Copy(out.Personal, person.Fields)
+	}
+	for _, field := range slices.Sorted(maps.Keys(e.Digests)) {
+		if _, there := out.Personal[field]; !there {
+			out.Personal[field] = erased
+			out.Erased = append(out.Erased, field)
+		}
+	}
+	return out
+}

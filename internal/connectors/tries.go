@@ -1,0 +1,92 @@
+package connectors
+
+import (
+	"sync"
+	"time"
+)
+
+// Limits of failed sign-ins of local people. An office shares an address, so
+// it is never the only limit.
+const (
+	nameLimit     = 10
+	nameWindow    = 15 * time.Minute
+	addressLimit  = 30
+	addressWindow = time.Hour
+	maxKept       = 20_000 // names and addresses; older ones are forgotten first
+)
+
+// Tries counts failed sign-ins in memory: visitors who are not signed in must
+// not make the broker write.
+type Tries struct {
+	Now func() time.Time
+
+	mu        sync.Mutex
+	names     map[string]window
+	addresses map[string]window
+}
+
+// window is a count that starts again when its time is over.
+type window struct {
+	count int
+	until time.Time
+}
+
+// Take reserves a try before anything is compared; false means that there is
+// none left. A try that turned out right is given back.
+func (t *Tries) Take(address, name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.Now()
+	if !under(t.addresses[address], addressLimit, now) || !under(t.names[name], nameLimit, now) {
+		return false
+	}
+	if t.names == nil {
+		t.names, t.addresses = map[string]window{}, map[string]window{}
+	}
+	count(t.names, name, nameWindow, now)
+	count(t.addresses, address, addressWindow, now)
+	return true
+}
+
+// GiveBack returns a try that was no failure.
+func (t *Tries) GiveBack(address, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, in := range map[string]map[string]window{name: t.names, address: t.addresses} {
+		if w, ok := in[key]; ok && w.count > 0 {
+			w.count--
+			in[key] = w
+		}
+	}
+}
+
+func under(w window, limit int, now time.Time) bool { return w.count < limit || !now.Before(w.until) }
+
+func count(in map[string]window, key string, length time.Duration, now time.Time) {
+	w := in[key]
+	if !now.Before(w.until) {
+		w = window{until: now.Add(length)}
+	}
+	w.count++
+	in[key] = w
+	if len(in) > maxKept {
+		forget(in, now)
+	}
+}
+
+// forget drops what is over, or else the one whose time is over first.
+func forget(in map[string]window, now time.Time) {
+	oldest, first := "", time.Time{}
+	for key, w := range in {
+		if !now.Before(w.until) {
+			delete(in, key)
+			continue
+		}
+		if oldest == "" || w.until.Before(first) {
+			oldest, first = key, w.until
+		}
+	}
+	if len(in) > maxKept {
+		delete(in, oldest)
+	}
+}

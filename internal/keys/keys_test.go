@@ -1,0 +1,185 @@
+package keys
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func secrets(t testing.TB) *Secrets {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s.secrets")
+	if err := InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := LoadSecrets(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestInitSecretsNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.secrets")
+	if err := InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(path)
+	if err := InitSecrets(path); err == nil {
+		t.Fatal("a second init did not complain")
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("a second init changed the file")
+	}
+}
+
+func TestLoadSecretsModes(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s.secrets")
+	if err := InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o440: true, 0o400: true, 0o644: false, 0o640: false, 0o666: false, 0o604: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadSecrets(path); (err == nil) != ok {
+			t.Errorf("mode %04o: err = %v, want ok %v", mode, err, ok)
+		}
+	}
+}
+
+func TestLoadSecretsRefusesDamage(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"no JSON": "x", "no keys": "{}", "short": `{"pepper":[{"key":"YQ=="}],"sealing":[{"key":"YQ=="}]}`,
+	} {
+		path := filepath.Join(t.TempDir(), "s")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadSecrets(path); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := LoadSecrets(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "secrets init") {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestSealerBindsPurposeAndPlace(t *testing.T) {
+	t.Parallel()
+	s := secrets(t)
+	sealed := s.Sealer("code").Seal([]byte("hello"), "here")
+	if got, err := s.Sealer("code").Open(sealed, "here"); err != nil || string(got) != "hello" {
+		t.Fatalf("open = %q, %v", got, err)
+	}
+	changed := []byte(sealed)
+	changed[10] ^= 1
+	for name, f := range map[string]func() ([]byte, error){
+		"another purpose":  func() ([]byte, error) { return s.Sealer("request").Open(sealed, "here") },
+		"another place":    func() ([]byte, error) { return s.Sealer("code").Open(sealed, "there") },
+		"other secrets":    func() ([]byte, error) { return secrets(t).Sealer("code").Open(sealed, "here") },
+		"changed":          func() ([]byte, error) { return s.Sealer("code").Open(string(changed), "here") },
+		"truncated":        func() ([]byte, error) { return s.Sealer("code").Open(sealed[:20], "here") },
+		"empty":            func() ([]byte, error) { return s.Sealer("code").Open("", "here") },
+		"much too long":    func() ([]byte, error) { return s.Sealer("code").Open(strings.Repeat("A", 1<<20), "here") },
+		"trailing newline": func() ([]byte, error) { return s.Sealer("code").Open(sealed+"\n", "here") },
+	} {
+		if _, err := f(); !errors.Is(err, ErrSealed) {
+			t.Errorf("%s: err = %v, want ErrSealed", name, err)
+		}
+	}
+}
+
+func ring(t testing.TB, s *Secrets, algs ...string) *Ring {
+	t.Helper()
+	var list []*SigningKey
+	add := func(p Purpose, alg string) {
+		k, err := NewSigningKey(p, alg, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := k.Store(s.Sealer("signing"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, err = stored.Open(s.Sealer("signing")); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, k)
+	}
+	add(ForAccess, "ES256")
+	for _, alg := range algs {
+		add(ForID, alg)
+	}
+	r, err := NewRing(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestRingKeepsTypesApart(t *testing.T) {
+	t.Parallel()
+	r := ring(t, secrets(t), "RS256", "PS256", "ES256", "EdDSA")
+	access, err := r.Sign(ForAccess, "ES256", TypAccess, []byte(`{"a":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Verify(access, ForAccess, TypAccess); err != nil || string(got) != `{"a":1}` {
+		t.Fatalf("verify = %s, %v", got, err)
+	}
+	id, _ := r.Sign(ForID, "ES256", TypID, []byte(`{}`))
+	mistyped, _ := r.Sign(ForAccess, "ES256", TypID, []byte(`{}`))
+	other, _ := ring(t, secrets(t)).Sign(ForAccess, "ES256", TypAccess, []byte(`{}`))
+	for name, raw := range map[string]string{
+		"an ID token": id, "another typ": mistyped, "another installation": other,
+		"truncated": access[:len(access)-4], "no signature": access[:strings.LastIndex(access, ".")+1],
+		"dots": strings.Repeat(".", 1_000_000), "empty": "", "json": `{"payload":"e30"}`,
+		"alg none": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
+	} {
+		if _, err := r.Verify(raw, ForAccess, TypAccess); !errors.Is(err, ErrToken) {
+			t.Errorf("%s: err = %v, want ErrToken", name, err)
+		}
+	}
+}
+
+func TestStoredKeyIsBoundToItsRow(t *testing.T) {
+	t.Parallel()
+	s := secrets(t)
+	k, err := NewSigningKey(ForID, "ES256", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := k.Store(s.Sealer("signing"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.Purpose = ForAccess
+	if _, err := stored.Open(s.Sealer("signing")); !errors.Is(err, ErrSealed) {
+		t.Errorf("a key moved to another purpose opens: %v", err)
+	}
+}
+
+func TestPublicHasNoPrivateMember(t *testing.T) {
+	t.Parallel()
+	for _, k := range ring(t, secrets(t), "RS256", "EdDSA").Public().Keys {
+		if !k.IsPublic() {
+			t.Errorf("key %s in the JWKS is private", k.KeyID)
+		}
+	}
+}
+
+func TestCheckTellsSecretsApart(t *testing.T) {
+	t.Parallel()
+	a, b := secrets(t), secrets(t)
+	if bytes.Equal(a.Check("x"), b.Check("x")) || bytes.Equal(a.Check("x"), a.Check("y")) {
+		t.Error("two installations have the same check value")
+	}
+}

@@ -1,0 +1,102 @@
+package staff
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/templates"
+)
+
+// Begin goes on with a new authorization request.
+func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	h.proceed(w, r, a)
+}
+
+// proceed does the next thing that the request needs: enter with the session
+// that this browser has, ask who the agent is, or ask what the customer gave
+// them. With prompt=none it asks nothing.
+func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	agent := h.agent(r, a.Browser)
+	s, err := h.here(r.Context(), r, a.Browser, agent)
+	if err != nil {
+		h.unavailable(w, r, err)
+		return
+	}
+	ready := s != nil && a.Fresh(proof(*s, agent), h.Now())
+	switch {
+	case ready && meant(a, *s):
+		h.resume(w, r, a, *s, agent)
+	case a.Wants("none"):
+		h.Provider.Refuse(w, r, a, "login_required", "there is no live support session in this browser that fits the request")
+	case ready:
+		h.showSummary(w, r, a, *s, true)
+	case agent == nil || !a.Fresh(agent.AuthTime, h.Now()) || s == nil && !h.mayRedeem(agent):
+		h.showSignIn(w, r, http.StatusOK, a, templates.SignIn{})
+	default:
+		h.showRedeem(w, r, http.StatusOK, a, templates.Redeem{Account: hintedAccount(a), Email: hintedEmail(a)}, agent)
+	}
+}
+
+// resume enters with a session that lives in this browser: a second app, a
+// renewal, or the same app again. It counts as activity.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a provider.Request, s credentials.Session, agent *credentials.Agent) {
+	s, err := h.Store.Touch(r.Context(), s.Account.ID, s.ID, proof(s, agent))
+	var ended *credentials.EndedError
+	switch {
+	case errors.As(err, &ended) && a.Wants("none"):
+		h.Provider.Refuse(w, r, a, "login_required", "the support session has ended")
+	case errors.As(err, &ended):
+		h.proceed(w, r, a) // it ended a moment ago: there is none now
+	case err != nil:
+		h.unavailable(w, r, err)
+	default:
+		h.Provider.Finish(w, r, a, s)
+	}
+}
+
+// showSignIn asks who the agent is: at once where there is one connector,
+// after a choice by name where there are several.
+func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, status int, a provider.Request, p templates.SignIn) {
+	p.Request, p.Client = a.Sealed, h.client(a)
+	for _, c := range h.Connectors {
+		p.Connectors = append(p.Connectors, templates.Choice{ID: c.ID, Name: c.Name})
+	}
+	if p.Connector == "" && r.Method == http.MethodGet && h.connector(r.URL.Query().Get("connector")) != nil {
+		p.Connector = r.URL.Query().Get("connector")
+	}
+	if p.Connector == "" && len(h.Connectors) == 1 {
+		p.Connector = h.Connectors[0].ID
+	}
+	if h.Holder && p.Holder == nil {
+		p.Holder = &templates.LoginForm{Email: hintedEmail(a)}
+	}
+	if p.Holder != nil {
+		p.Holder.Request, p.Holder.Form = a.Sealed, credentials.NewID()
+	}
+	h.show(w, r, status, a, func(w io.Writer) error { return h.Pages.Set.SignIn(w, p) })
+}
+
+// showRedeem asks for what the customer gave the agent.
+func (h *Handler) showRedeem(w http.ResponseWriter, r *http.Request, status int, a provider.Request, p templates.Redeem, agent *credentials.Agent) {
+	p.Request, p.Form, p.Client = a.Sealed, credentials.NewID(), h.client(a)
+	p.Agent = h.named(agent)
+	if p.Open == "" && p.Email != "" && p.Account == "" {
+		p.Open = "password"
+	}
+	h.show(w, r, status, a, func(w io.Writer) error { return h.Pages.Set.Redeem(w, p) })
+}
+
+// named is the agent as pages show them.
+func (h *Handler) named(agent *credentials.Agent) templates.Agent {
+	if agent == nil {
+		return templates.Agent{}
+	}
+	out := templates.Agent{Name: agent.Name}
+	if c := h.connector(agent.Connector); c != nil {
+		out.Connector = c.Name
+	}
+	return out
+}

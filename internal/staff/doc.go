@@ -1,0 +1,13 @@
+// Package staff owns the agent's pages: who they are, what the customer gave
+// them, what they are about to enter.
+//
+//	Begin              called by provider with a valid authorization request
+//	GET  /sign-in      the same request again, after a detour
+//	POST /sign-in/local, /sign-in/code       local people
+//	POST /redeem       account and PIN, or email and password
+//	GET  /summary      what is about to be entered
+//	POST /enter        → provider.Finish
+//	POST /cancel, /sign-out
+//
+// It decides nothing that lasts: credentials does.
+package staff

@@ -1,0 +1,144 @@
+package staff
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/templates"
+)
+
+// redeem takes what the customer gave the agent: account and PIN, or email and
+// password.
+func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	agent := h.agent(r, a.Browser)
+	f := r.PostForm
+	byPassword := f.Has("email") || f.Has("password")
+	if agent == nil && !(byPassword && h.Holder) || agent != nil && !h.mayRedeem(agent) {
+		h.showSignIn(w, r, http.StatusUnprocessableEntity, a, templates.SignIn{
+			Problem: templates.Problem{Text: "Your sign-in has become too old. Sign in again; nothing was used up."}})
+		return
+	}
+	var s credentials.Session
+	var err error
+	if byPassword {
+		s, err = h.Redeemer.Password(r.Context(), attempt(a, f.Get("form")), agent, f.Get("email"), credentials.NewSecret(f.Get("password")), f.Get("reason"))
+	} else {
+		s, err = h.Redeemer.PIN(r.Context(), attempt(a, f.Get("form")), *agent, f.Get("account"), credentials.NewSecret(f.Get("pin")), f.Get("reason"))
+	}
+	if err != nil {
+		h.notRedeemed(w, r, a, agent, err)
+		return
+	}
+	h.leave(r, a, agent, s)
+	h.Cookies.Put(w, cookieSession, a.Browser, s.ID, sessionLife)
+	h.again(w, r, "/summary", a)
+}
+
+// attempt names the form that was sent, in the browser that it was shown in:
+// sending it twice is one attempt.
+func attempt(a provider.Request, form string) string {
+	if form == "" {
+		form = credentials.NewID()
+	}
+	sum := sha256.Sum256([]byte(a.Browser + "\x00" + form))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// leave ends another session that this browser still had: one at a time.
+func (h *Handler) leave(r *http.Request, a provider.Request, agent *credentials.Agent, entered credentials.Session) {
+	before, err := h.here(r.Context(), r, a.Browser, agent)
+	if err == nil && before != nil && before.ID != entered.ID {
+		_, err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(before.Agent))
+	}
+	if err != nil {
+		h.Log.ErrorContext(r.Context(), "the session before could not be ended; it ends by itself", "error", err)
+	}
+}
+
+// notRedeemed shows why nothing was opened. Before a right secret every cause
+// looks the same; after it, the cause is told.
+func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider.Request, agent *credentials.Agent, err error) {
+	var noMatch *credentials.NoMatch
+	var paused *credentials.Paused
+	var unusable *credentials.Unusable
+	problem, status := templates.Problem{Now: h.Now()}, http.StatusUnprocessableEntity
+	switch {
+	case errors.As(err, &noMatch):
+		problem.Text = noMatchText(noMatch.Left)
+	case errors.As(err, &paused):
+		problem.Text = "Your tries are used up for now. Ask the customer for a new PIN and wait until the pause is over."
+		problem.Blocked, problem.Until, status = true, paused.Until, http.StatusTooManyRequests
+	case errors.As(err, &unusable):
+		problem.Text = unusableText(unusable.State)
+	case errors.Is(err, credentials.ErrTicket):
+		problem.Text, problem.Field = "The customer named a ticket for this access. Write that ticket under Reason; no try was used up.", "reason"
+	case errors.Is(err, credentials.ErrSuspended):
+		h.suspended(w, r)
+		return
+	default:
+		h.unavailable(w, r, err)
+		return
+	}
+	h.showProblem(w, r, status, a, agent, problem)
+}
+
+// showProblem shows the form that was sent again, without its secret.
+func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, status int, a provider.Request, agent *credentials.Agent, problem templates.Problem) {
+	account, email, reason := r.PostForm.Get("account"), r.PostForm.Get("email"), r.PostForm.Get("reason")
+	if agent == nil {
+		h.showSignIn(w, r, status, a, templates.SignIn{Holder: &templates.LoginForm{Email: email, Reason: reason, Problem: problem}})
+		return
+	}
+	open := "pin"
+	if r.PostForm.Has("email") || r.PostForm.Has("password") {
+		open = "password"
+	}
+	h.showRedeem(w, r, status, a, templates.Redeem{Account: account, Email: email, Reason: reason, Open: open, Problem: problem}, agent)
+}
+
+func noMatchText(left int) string {
+	switch {
+	case left < 0:
+		return "That did not match. Check email and password, or ask the customer for new ones."
+	case left == 0:
+		return "That did not match, and it was your last try before a 15-minute pause. Ask the customer for a new PIN and wait."
+	case left == 1:
+		return "That did not match. Check account and PIN, or ask for a new PIN. 1 try before a 15-minute pause."
+	}
+	return fmt.Sprintf("That did not match. Check account and PIN, or ask for a new PIN. %d tries before a 15-minute pause.", left)
+}
+
+func unusableText(s credentials.State) string {
+	switch s {
+	case credentials.Used:
+		return "This was used already. Ask the customer to make a new one."
+	case credentials.Expired:
+		return "This has expired. Ask the customer to make a new one."
+	case credentials.Replaced:
+		return "The customer has made a newer one. Ask for that."
+	case credentials.Revoked:
+		return "The customer has taken this back. Ask them whether they still want help."
+	}
+	return "This can no longer be used. Ask the customer to make a new one."
+}
+
+// hintedAccount and hintedEmail fill the forms from the app's login_hint.
+func hintedAccount(a provider.Request) string {
+	if strings.Contains(a.LoginHint, "@") {
+		return ""
+	}
+	return a.LoginHint
+}
+
+func hintedEmail(a provider.Request) string {
+	if strings.Contains(a.LoginHint, "@") {
+		return a.LoginHint
+	}
+	return ""
+}

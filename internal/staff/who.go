@@ -1,0 +1,99 @@
+package staff
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/provider"
+)
+
+// The cookies of agents; owners have others.
+const (
+	cookieAgent   = "agent"
+	cookieSession = "session"
+)
+
+// agentLife is how long a browser remembers who its agent is. To redeem, the
+// proof must be newer than the connector's max_age, whatever this says.
+const agentLife = 8 * time.Hour
+
+// sessionLife is how long a browser keeps the id of its support session. The
+// session itself ends when the store says so.
+const sessionLife = 24 * time.Hour
+
+// signedIn remembers the agent in this browser, under a new value.
+func (h *Handler) signedIn(w http.ResponseWriter, browser string, agent credentials.Agent) {
+	h.Cookies.Put(w, cookieAgent, browser, agent, agentLife)
+}
+
+// drop forgets agent and session in this browser.
+func (h *Handler) drop(w http.ResponseWriter) {
+	h.Cookies.Drop(w, cookieAgent)
+	h.Cookies.Drop(w, cookieSession)
+}
+
+func (h *Handler) connector(id string) *connectors.Local {
+	for _, c := range h.Connectors {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// agent returns who is signed in in this browser, if they still may be.
+func (h *Handler) agent(r *http.Request, browser string) *credentials.Agent {
+	var a credentials.Agent
+	if !h.Cookies.Get(r, cookieAgent, browser, &a) || h.Now().Sub(a.AuthTime) > agentLife {
+		return nil
+	}
+	c := h.connector(a.Connector)
+	if c == nil || !c.Knows(a) {
+		return nil
+	}
+	return &a
+}
+
+// mayRedeem reports whether the agent's proof is new enough to redeem with.
+func (h *Handler) mayRedeem(a *credentials.Agent) bool {
+	c := h.connector(a.Connector)
+	return c != nil && h.Now().Sub(a.AuthTime) <= c.MaxAge
+}
+
+// here returns the live session of this browser, nil for none. A session of an
+// agent is only there while that agent is signed in.
+func (h *Handler) here(ctx context.Context, r *http.Request, browser string, agent *credentials.Agent) (*credentials.Session, error) {
+	var sid string
+	if !h.Cookies.Get(r, cookieSession, browser, &sid) {
+		return nil, nil
+	}
+	s, err := h.Sessions.Live(ctx, sid)
+	var ended *credentials.EndedError
+	switch {
+	case errors.As(err, &ended), errors.Is(err, credentials.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case s.Agent != nil && (agent == nil || agent.Key() != s.AgentKey()):
+		return nil, nil
+	}
+	return &s, nil
+}
+
+// proof is when the person behind this session last proved who they are.
+func proof(s credentials.Session, agent *credentials.Agent) time.Time {
+	if s.Agent != nil && agent != nil && agent.AuthTime.After(s.AuthTime) {
+		return agent.AuthTime
+	}
+	return s.AuthTime
+}
+
+// meant reports whether the app's hint is for this session's account.
+func meant(a provider.Request, s credentials.Session) bool {
+	hint := credentials.FoldHandle(a.LoginHint)
+	return hint == "" || hint == credentials.FoldHandle(s.Account.Handle) || credentials.FoldEmail(a.LoginHint) == s.Email
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// scanning reads a single row into values.
+func scanning(found *bool, into ...any) func(*sql.Rows) error {
+	return func(r *sql.Rows) error {
+		*found = true
+		return r.Scan(into...)
+	}
+}
+
+const (
+	accountOfSession = `SELECT account FROM sessions WHERE sid = $1`
+	heldToken        = `SELECT 1 FROM grants WHERE sid = $1 AND audience = $2 LIMIT 1`
+	insertAction     = `INSERT INTO actions (audience, id, chain, seq, refused) VALUES ($1, $2, $3, 0, '') ON CONFLICT DO NOTHING`
+	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3`
+	nameAction       = `UPDATE actions SET seq = $3, refused = $4 WHERE audience = $1 AND id = $2`
+)
+
+// Why the broker refused an action, as the action's row and entry keep it.
+const (
+	actionEnded   = "session ended"
+	actionNotLent = "scope not lent"
+)
+
+// Act implements credentials.Store.
+func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acted, error) {
+	var account string
+	found := false
+	if err := s.query(ctx, accountOfSession, []any{a.SID}, scanning(&found, &account)); err != nil {
+		return credentials.Acted{}, err
+	}
+	if !found {
+		return credentials.Acted{}, credentials.ErrNotAudience // an unknown sid tells no more than a foreign one
+	}
+	var out credentials.Acted
+	err := s.guarded(ctx, func(t *tx) error {
+		out = credentials.Acted{}
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		var one int
+		if held, err := t.one(heldToken, []any{a.SID, a.Audience}, &one); err != nil {
+			return err
+		} else if !held {
+			return credentials.ErrNotAudience
+		}
+		return t.act(a, account, &out)
+	})
+	return out, err
+}
+
+func (t *tx) act(a credentials.Action, account string, out *credentials.Acted) error {
+	session, ended, err := t.live(a.SID)
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(insertAction, a.Audience, a.ID, account)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return t.actedBefore(a, account, ended, out)
+	}
+	why := ""
+	switch {
+	case a.Refused:
+	case ended != nil:
+		why, out.Err = actionEnded, ended
+	case !slices.Contains(session.Scopes, a.Scope):
+		why, out.Err = actionNotLent, credentials.ErrNotLent
+	}
+	if ended == nil {
+		if err := t.active(&session); err != nil {
+			return err
+		}
+	}
+	e, err := t.record(account, credentials.DraftAction(a, session.AgentKey(), why))
+	if err != nil {
+		return err
+	}
+	out.Seq = e.Seq
+	_, err = t.exec(nameAction, a.Audience, a.ID, e.Seq, why)
+	return err
+}
+
+// actedBefore answers a repeated id as it was answered first. An action that
+// had started does not start again once the session has ended.
+func (t *tx) actedBefore(a credentials.Action, account string, ended *credentials.EndedError, out *credentials.Acted) error {
+	why := ""
+	found, err := t.one(selectAction, []any{a.Audience, a.ID, account}, &out.Seq, &why)
+	if err != nil {
+		return err
+	}
+	if !found { // the id was used for another account
+		return credentials.ErrKeyReused
+	}
+	out.Repeat = true
+	switch {
+	case why == actionNotLent:
+		out.Err = credentials.ErrNotLent
+	case why == actionEnded && ended != nil:
+		out.Err = ended
+	case why == "" && !a.Refused && ended != nil:
+		out.Err = ended
+	case why == actionEnded:
+		return errors.New("an action was refused for an end that is not there")
+	}
+	return nil
+}

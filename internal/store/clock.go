@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// How far a clock may be off before the node stops minting, redeeming and
+// issuing.
+const (
+	maxSkew     = time.Second      // against PostgreSQL's clock
+	maxBackward = 10 * time.Second // behind the mark kept in SQLite
+	markEvery   = 5 * time.Second
+)
+
+const (
+	databaseClock = `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`
+	readMark      = `SELECT clock_mark FROM installation WHERE one = 1`
+	writeMark     = `UPDATE installation SET clock_mark = $1 WHERE one = 1 AND clock_mark < $1`
+)
+
+// CheckClock compares this node's clock with the database's (PostgreSQL) or
+// with the latest time that the database has seen (SQLite). While it is off,
+// verbs that mint, redeem or issue fail with credentials.ErrClock; revoking
+// still works. The error is the database's.
+func (s *Store) CheckClock(ctx context.Context) error {
+	query := readMark
+	if !s.engine.prepare {
+		query = databaseClock
+	}
+	before := s.now()
+	var seen int64
+	found := false
+	if err := s.query(ctx, query, nil, scanning(&found, &seen)); err != nil {
+		return err
+	}
+	now := s.now()
+	if s.engine.prepare {
+		return s.checkMark(ctx, now, fromMicros(seen))
+	}
+	// The database answered at some moment between before and now.
+	off := max(before.Sub(fromMicros(seen)), fromMicros(seen).Sub(now))
+	s.judgeClock(off > maxSkew, "off", off)
+	return nil
+}
+
+func (s *Store) checkMark(ctx context.Context, now, mark time.Time) error {
+	behind := mark.Sub(now)
+	s.judgeClock(behind > maxBackward, "behind", behind)
+	if now.Sub(mark) < markEvery {
+		return nil
+	}
+	return s.verb(ctx, func(t *tx) error {
+		_, err := t.exec(writeMark, micros(now))
+		return err
+	})
+}
+
+func (s *Store) judgeClock(bad bool, how string, by time.Duration) {
+	if s.clockBad.Swap(bad) != bad {
+		if bad {
+			s.log.Error("the clock of this node cannot be trusted: nothing is minted, redeemed or issued until it is right", how, by)
+		} else {
+			s.log.Info("the clock of this node is right again")
+		}
+	}
+}
+
+// Watch checks the clock at every interval until ctx ends.
+func (s *Store) Watch(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.CheckClock(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("the database did not answer the clock check", "error", err)
+			}
+		}
+	}
+}

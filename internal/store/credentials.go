@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// credentialColumns are in the order of scanCredential.
+const credentialColumns = `id, account, policy, kind, digits, holder, state, scopes, ticket, contact, contact_key,
+minter_issuer, minter_subject, minter_name, minter_email, coalesce(email, ''), made_at, redeem_by, session, idle, uses, uses_left,
+tries, wrong, ticket_misses`
+
+func scanCredential(r *sql.Rows) (credentials.Credential, error) {
+	var c credentials.Credential
+	var scopes string
+	var holder, made, by, session, idle int64
+	err := r.Scan(&c.ID, &c.Account, &c.Policy, &c.Kind, &c.Digits, &holder, &c.State, &scopes, &c.Ticket, &c.Contact, &c.ContactKey,
+		&c.Minter.Issuer, &c.Minter.Subject, &c.Minter.Name, &c.Minter.Email, &c.Email, &made, &by, &session, &idle, &c.Uses, &c.UsesLeft,
+		&c.Tries, &c.Wrong, &c.TicketMisses)
+	c.Holder, c.Scopes, c.MadeAt, c.RedeemBy = holder != 0, strings.Fields(scopes), fromMicros(made), fromMicros(by)
+	c.Session, c.Idle = time.Duration(session)*time.Microsecond, time.Duration(idle)*time.Microsecond
+	c.RedeemWithin = c.RedeemBy.Sub(c.MadeAt)
+	return c, err
+}
+
+const selectCredential = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
+
+// credential reads a credential of a held account.
+func (t *tx) credential(account, id string) (found credentials.Credential, err error) {
+	ok := false
+	err = t.each(selectCredential, func(r *sql.Rows) error {
+		ok = true
+		found, err = scanCredential(r)
+		return err
+	}, id)
+	if err == nil && (!ok || found.Account != account) {
+		err = credentials.ErrNotFound
+	}
+	return found, err
+}
+
+const saveCredential = `UPDATE credentials SET state = $2, uses_left = $3, ticket_misses = $4,
+verifier = CASE WHEN $2 = 'live' THEN verifier ELSE NULL END WHERE id = $1`
+
+// save writes what a redemption changes. The verifier of a credential that is
+// no longer live is erased with it.
+func (t *tx) save(c credentials.Credential) error {
+	_, err := t.exec(saveCredential, c.ID, string(c.State), c.UsesLeft, c.TicketMisses)
+	return err
+}
+
+const (
+	selectLive    = `SELECT ` + credentialColumns + ` FROM credentials WHERE account = $1 AND state = 'live'`
+	killOne       = `UPDATE credentials SET state = $2, verifier = NULL WHERE id = $1`
+	liveOfOne     = `SELECT ` + sessionColumns + ` FROM sessions WHERE credential = $1 AND ended_at = 0`
+	liveOfAccount = `SELECT ` + sessionColumns + ` FROM sessions WHERE account = $1 AND ended_at = 0 ORDER BY opened_at, sid`
+)
+
+// Revoke implements credentials.Store. It works whatever the clock says:
+// ending access is never refused.
+func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.Mark) error {
+	return s.verb(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		if id == "" {
+			return t.revokeAll(account, by)
+		}
+		c, err := t.credential(account, id)
+		if err != nil {
+			return err
+		}
+		if err := t.revoke(c, by); err != nil {
+			return err
+		}
+		return t.endAll(liveOfOne, credentials.CauseRevoked, by, id)
+	})
+}
+
+func (t *tx) revokeAll(account string, by credentials.Mark) error {
+	var live []credentials.Credential
+	err := t.each(selectLive, func(r *sql.Rows) error {
+		c, err := scanCredential(r)
+		live = append(live, c)
+		return err
+	}, account)
+	if err != nil {
+		return err
+	}
+	for _, c := range live {
+		if err := t.revoke(c, by); err != nil {
+			return err
+		}
+	}
+	return t.endAll(liveOfAccount, credentials.CauseRevoked, by, account)
+}
+
+// revoke kills the credential in whatever state it is; one that was revoked
+// before stays as it is.
+func (t *tx) revoke(c credentials.Credential, by credentials.Mark) error {
+	if c.State == credentials.Revoked {
+		return nil
+	}
+	if _, err := t.exec(killOne, c.ID, string(credentials.Revoked)); err != nil {
+		return err
+	}
+	c.State = c.StateAt(t.now)
+	_, err := t.record(c.Account, credentials.DraftRevoked(c, by))
+	return err
+}

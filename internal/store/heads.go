@@ -1,0 +1,166 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/valetkey/valetkey/audit"
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// itself is the id of the account row that stands for the installation.
+const itself = ""
+
+// head is an account's row, held by this transaction, and its record's end.
+type head struct {
+	credentials.Account
+	salt  []byte
+	chain audit.Head
+	dirty bool
+}
+
+const (
+	holdAccount = `UPDATE accounts SET touched = $2 WHERE id = $1
+RETURNING connector, name, handle, salt, seq, hash, at`
+	saveAccount = `UPDATE accounts SET seq = $2, hash = $3, at = $4 WHERE id = $1`
+)
+
+// hold takes the head rows of accounts, in ascending order of their ids, and
+// then the transaction's time. An account that does not exist is
+// credentials.ErrNotFound.
+func (t *tx) hold(ids ...string) error {
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		h := &head{Account: credentials.Account{ID: id}}
+		var at int64
+		found, err := t.one(holdAccount, []any{id, micros(t.now)},
+			&h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return credentials.ErrNotFound
+		}
+		h.chain.At = fromMicros(at)
+		t.heads = append(t.heads, h)
+	}
+	t.now = t.s.now().UTC().Truncate(time.Microsecond)
+	return nil
+}
+
+// head finds a held row.
+func (t *tx) head(id string) *head {
+	for _, h := range t.heads {
+		if h.ID == id {
+			return h
+		}
+	}
+	return nil
+}
+
+const (
+	insertEntry = `INSERT INTO record (chain, seq, at, kind, facts, digests, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	insertAbout = `INSERT INTO record_people (chain, seq, person, salt, fields) VALUES ($1, $2, $3, $4, $5)`
+)
+
+// record appends an entry to the record of a held account.
+func (t *tx) record(account string, d audit.Draft) (audit.Entry, error) {
+	h := t.head(account)
+	e := h.chain.Append(account, t.now, d)
+	facts, err := json.Marshal(e.Facts)
+	if err != nil {
+		return e, err
+	}
+	digests, err := json.Marshal(e.Digests)
+	if err != nil {
+		return e, err
+	}
+	if _, err := t.exec(insertEntry, account, e.Seq, micros(e.At), e.Kind, string(facts), string(digests), e.Prev, e.Hash); err != nil {
+		return e, err
+	}
+	for _, p := range e.About {
+		fields, err := json.Marshal(p.Fields)
+		if err != nil {
+			return e, err
+		}
+		if _, err := t.exec(insertAbout, account, e.Seq, p.ID, p.Salt, string(fields)); err != nil {
+			return e, err
+		}
+	}
+	h.chain, h.dirty = e.Head(), true
+	return e, nil
+}
+
+// save writes the record's new end into the head row.
+func (h *head) save(t *tx) error {
+	if !h.dirty {
+		return nil
+	}
+	_, err := t.exec(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))
+	return err
+}
+
+const (
+	countEndings = `UPDATE endings_counter SET n = n + $1 WHERE one = 1 RETURNING epoch, n`
+	insertEnding = `INSERT INTO endings (epoch, n, sid, credential, cause, ended_at) VALUES ($1, $2, $3, $4, $5, $6)`
+)
+
+// number gives the transaction's endings their numbers, with one update of the
+// counter, after every other lock.
+func (t *tx) number() error {
+	k := int64(len(t.ended))
+	if k == 0 {
+		return nil
+	}
+	var epoch string
+	var n int64
+	if _, err := t.one(countEndings, []any{k}, &epoch, &n); err != nil {
+		return err
+	}
+	for i, s := range t.ended {
+		if _, err := t.exec(insertEnding, epoch, n-k+1+int64(i), s.ID, s.Credential, string(s.Cause), micros(s.EndedAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`
+
+// end ends a session of a held account, once: its row, its entry, its number.
+// It returns the session as ended.
+func (t *tx) end(s credentials.Session, cause credentials.Cause, by credentials.Mark) (credentials.Session, error) {
+	if s.Ended() {
+		return s, nil
+	}
+	s.EndedAt, s.Cause = t.now, cause
+	if _, err := t.exec(endSession, s.ID, micros(s.EndedAt), string(cause)); err != nil {
+		return s, err
+	}
+	if _, err := t.record(s.Account.ID, credentials.DraftEnded(s, by)); err != nil {
+		return s, err
+	}
+	t.ended = append(t.ended, s)
+	return s, nil
+}
+
+// endAll ends every live session that a query finds.
+func (t *tx) endAll(query string, cause credentials.Cause, by credentials.Mark, args ...any) error {
+	var live []credentials.Session
+	err := t.each(query, func(r *sql.Rows) error {
+		s, err := scanSession(r)
+		live = append(live, s)
+		return err
+	}, args...)
+	if err != nil {
+		return err
+	}
+	for _, s := range live {
+		if _, err := t.end(s, cause, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}

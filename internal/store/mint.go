@@ -1,0 +1,167 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+const selectSalt = `SELECT salt FROM accounts WHERE id = $1`
+
+// Salt implements credentials.Store.
+func (s *Store) Salt(ctx context.Context, account string) (salt []byte, err error) {
+	err = s.query(ctx, selectSalt, []any{account}, func(r *sql.Rows) error { return r.Scan(&salt) })
+	return salt, err
+}
+
+// Mint implements credentials.Store.
+func (s *Store) Mint(ctx context.Context, m credentials.Minting) (out credentials.Credential, repeated bool, err error) {
+	if m.Account.ID == itself {
+		return out, false, &credentials.Refused{Field: "account", Reason: "is required"}
+	}
+	err = s.guarded(ctx, func(t *tx) error {
+		out, repeated = m.Credential, false
+		if err := t.account(&m); err != nil {
+			return err
+		}
+		earlier, err := t.idempotent(m)
+		if err != nil {
+			return err
+		}
+		if earlier != "" {
+			repeated = true
+			out, err = t.credential(m.Account.ID, earlier)
+			return err
+		}
+		return t.mint(&out, m)
+	})
+	return out, repeated, err
+}
+
+const (
+	insertAccount = `INSERT INTO accounts (id, connector, name, handle, handle_key, salt, seq, hash, at, touched)
+VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0) ON CONFLICT DO NOTHING`
+	updateAccount = `UPDATE accounts SET name = $2, handle = $3, handle_key = $4 WHERE id = $1`
+	selectHandle  = `SELECT id FROM accounts WHERE handle_key = $1`
+)
+
+// account holds the account's row, making it at its first mint and taking over
+// a new name or handle.
+func (t *tx) account(m *credentials.Minting) error {
+	a := m.Account
+	err := t.hold(a.ID)
+	if errors.Is(err, credentials.ErrNotFound) {
+		salt := m.Salt
+		if salt == nil {
+			salt = []byte(credentials.NewID())
+		}
+		if _, err = t.exec(insertAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}); err != nil {
+			return err
+		}
+		if err = t.hold(a.ID); errors.Is(err, credentials.ErrNotFound) {
+			return credentials.ErrHandleTaken // the only other thing that keeps the row out
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h := t.head(a.ID)
+	if h.Connector != a.Connector {
+		return credentials.ErrOtherOwner
+	}
+	if m.Salt != nil && !bytes.Equal(m.Salt, h.salt) {
+		return credentials.ErrSaltChanged
+	}
+	if h.Name == a.Name && h.Handle == a.Handle {
+		return nil
+	}
+	var other string
+	if found, err := t.one(selectHandle, []any{credentials.FoldHandle(a.Handle)}, &other); err != nil {
+		return err
+	} else if found && other != a.ID {
+		return credentials.ErrHandleTaken
+	}
+	_, err = t.exec(updateAccount, a.ID, a.Name, a.Handle, credentials.FoldHandle(a.Handle))
+	if duplicate(err) {
+		return credentials.ErrHandleTaken
+	}
+	return err
+}
+
+const (
+	insertKey = `INSERT INTO idempotency (client, request_key, digest, credential, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+	selectKey = `SELECT digest, credential FROM idempotency WHERE client = $1 AND request_key = $2`
+)
+
+// idempotent claims the request's key. It returns the credential that an
+// earlier request with this key made.
+func (t *tx) idempotent(m credentials.Minting) (earlier string, err error) {
+	if m.Idempotency == nil {
+		return "", nil
+	}
+	key := m.Idempotency
+	n, err := t.exec(insertKey, key.Client, key.Key, key.Digest, m.Credential.ID, micros(t.now))
+	if err != nil || n == 1 {
+		return "", err
+	}
+	var digest []byte
+	if _, err = t.one(selectKey, []any{key.Client, key.Key}, &digest, &earlier); err != nil {
+		return "", err
+	}
+	if !bytes.Equal(digest, key.Digest) {
+		return "", credentials.ErrKeyReused
+	}
+	return earlier, nil
+}
+
+const (
+	selectPINs = `SELECT id, policy, contact_key, verifier FROM credentials
+WHERE account = $1 AND state = 'live' AND kind = 'pin'`
+	insertCredential = `INSERT INTO credentials (id, account, policy, kind, digits, holder, state, scopes, ticket, contact, contact_key,
+minter_issuer, minter_subject, minter_name, minter_email, email, made_at, redeem_by, session, idle, uses, uses_left, tries,
+reserved, wrong, ticket_misses, verifier)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 0, 0, 0, $24)`
+)
+
+// mint stores the credential. A PIN takes the place of the live one of the same
+// account, policy and contact; running sessions of that one go on.
+func (t *tx) mint(c *credentials.Credential, m credentials.Minting) error {
+	var replaced []string
+	if c.Kind == credentials.PIN {
+		err := t.each(selectPINs, func(r *sql.Rows) error {
+			var id, policy, contact string
+			var verifier []byte
+			if err := r.Scan(&id, &policy, &contact, &verifier); err != nil {
+				return err
+			}
+			if bytes.Equal(verifier, m.Verifier) {
+				return credentials.ErrSamePIN
+			}
+			if policy == c.Policy && contact == c.ContactKey {
+				replaced = append(replaced, id)
+			}
+			return nil
+		}, c.Account)
+		if err != nil {
+			return err
+		}
+	}
+	for _, id := range replaced {
+		if _, err := t.exec(killOne, id, string(credentials.Replaced)); err != nil {
+			return err
+		}
+	}
+	c.MadeAt, c.RedeemBy = t.now, t.now.Add(c.RedeemWithin)
+	if _, err := t.exec(insertCredential, c.ID, c.Account, c.Policy, string(c.Kind), c.Digits, flag(c.Holder), string(c.State),
+		strings.Join(c.Scopes, " "), c.Ticket, c.Contact, c.ContactKey, c.Minter.Issuer, c.Minter.Subject, c.Minter.Name, c.Minter.Email,
+		sql.NullString{String: c.Email, Valid: c.Email != ""}, micros(c.MadeAt), micros(c.RedeemBy), c.Session.Microseconds(),
+		c.Idle.Microseconds(), c.Uses, c.UsesLeft, c.Tries, m.Verifier); err != nil {
+		return err
+	}
+	_, err := t.record(c.Account, credentials.DraftMinted(*c, replaced, m.By))
+	return err
+}

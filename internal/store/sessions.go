@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// sessionColumns are in the order of scanSession.
+const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent_issuer, agent_sub, agent_name, agent_email,
+connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause`
+
+func scanSession(r *sql.Rows) (credentials.Session, error) {
+	var s credentials.Session
+	var a credentials.Agent
+	var scopes, amr string
+	var opened, ends, idle, active, auth, ended int64
+	err := r.Scan(&s.ID, &s.Account.ID, &s.Account.Name, &s.Account.Handle, &s.Credential, &s.Kind, &s.Policy,
+		&a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Connector, &scopes, &s.Ticket, &s.Reason, &s.Contact, &s.Email, &s.OwnerSub,
+		&opened, &ends, &idle, &active, &auth, &amr, &ended, &s.Cause)
+	s.Scopes, s.AMR = strings.Fields(scopes), strings.Fields(amr)
+	s.OpenedAt, s.EndsAt, s.Idle, s.ActiveAt = fromMicros(opened), fromMicros(ends), time.Duration(idle)*time.Microsecond, fromMicros(active)
+	s.AuthTime, s.EndedAt = fromMicros(auth), fromMicros(ended)
+	if a.Subject != "" {
+		a.AuthTime, a.AMR = s.AuthTime, s.AMR
+		s.Agent = &a
+	}
+	return s, err
+}
+
+const insertSession = `INSERT INTO sessions (sid, attempt, account, account_name, handle, credential, kind, policy, agent,
+agent_issuer, agent_sub, agent_name, agent_email, connector, scopes, ticket, reason, contact, email, owner_sub,
+opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0, '')`
+
+// open stores a new session and its entry.
+func (t *tx) open(s credentials.Session, attempt string) error {
+	var a credentials.Agent
+	if s.Agent != nil {
+		a = *s.Agent
+	}
+	_, err := t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
+		s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,
+		s.Email, s.OwnerSub, micros(s.OpenedAt), micros(s.EndsAt), s.Idle.Microseconds(), micros(s.ActiveAt), micros(s.DueAt()),
+		micros(s.AuthTime), strings.Join(s.AMR, " "))
+	if err != nil {
+		return err
+	}
+	_, err = t.record(s.Account.ID, credentials.DraftOpened(s))
+	return err
+}
+
+const (
+	selectSession   = `SELECT ` + sessionColumns + ` FROM sessions WHERE sid = $1`
+	selectByAttempt = `SELECT ` + sessionColumns + ` FROM sessions WHERE attempt = $1`
+)
+
+// session reads a session inside the transaction.
+func (t *tx) session(query string, args ...any) (found credentials.Session, ok bool, err error) {
+	err = t.each(query, func(r *sql.Rows) error {
+		ok = true
+		found, err = scanSession(r)
+		return err
+	}, args...)
+	return found, ok, err
+}
+
+// Session implements credentials.Store.
+func (s *Store) Session(ctx context.Context, sid string) (credentials.Session, error) {
+	var out credentials.Session
+	found := false
+	err := s.query(ctx, selectSession, []any{sid}, func(r *sql.Rows) (err error) {
+		found = true
+		out, err = scanSession(r)
+		return err
+	})
+	if err == nil && !found {
+		err = credentials.ErrNotFound
+	}
+	return out, err
+}
+
+const touchSession = `UPDATE sessions SET active_at = $2, due_at = $3 WHERE sid = $1 AND ended_at = 0`
+
+// live reads a session of a held account and ends it if its time has come. ended
+// is then not nil, and the transaction is to be committed.
+func (t *tx) live(sid string) (found credentials.Session, ended *credentials.EndedError, err error) {
+	found, ok, err := t.session(selectSession, sid)
+	if err != nil {
+		return found, nil, err
+	}
+	if !ok || t.head(found.Account.ID) == nil {
+		return found, nil, credentials.ErrNotFound
+	}
+	if cause, due := found.Due(t.now); due {
+		if found, err = t.end(found, cause, credentials.Mark{Who: "broker"}); err != nil {
+			return found, nil, err
+		}
+	}
+	if found.Ended() {
+		return found, &credentials.EndedError{At: found.EndedAt, Cause: found.Cause}, nil
+	}
+	return found, nil, nil
+}
+
+// active counts as activity.
+func (t *tx) active(s *credentials.Session) error {
+	s.ActiveAt = t.now
+	_, err := t.exec(touchSession, s.ID, micros(s.ActiveAt), micros(s.DueAt()))
+	return err
+}
+
+// within holds the account, reads the session if it lives, and runs f. An end
+// that was due, or that f calls for by returning it, is committed and returned.
+func (s *Store) within(ctx context.Context, account, sid string, f func(*tx, *credentials.Session) error) (credentials.Session, error) {
+	var out credentials.Session
+	var ended *credentials.EndedError
+	err := s.guarded(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		var err error
+		if out, ended, err = t.live(sid); err != nil || ended != nil {
+			return err
+		}
+		return f(t, &out)
+	})
+	if err == nil && ended != nil {
+		return out, ended
+	}
+	return out, err
+}
+
+const proveSession = `UPDATE sessions SET auth_time = $2 WHERE sid = $1`
+
+// Touch implements credentials.Store.
+func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time) (credentials.Session, error) {
+	return s.within(ctx, account, sid, func(t *tx, found *credentials.Session) error {
+		if proof.After(found.AuthTime) {
+			found.AuthTime = proof
+			if _, err := t.exec(proveSession, sid, micros(proof)); err != nil {
+				return err
+			}
+		}
+		return t.active(found)
+	})
+}
+
+// End implements credentials.Store. It works whatever the clock says.
+func (s *Store) End(ctx context.Context, account, sid string, cause credentials.Cause, by credentials.Mark) (credentials.Session, error) {
+	var out credentials.Session
+	err := s.verb(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		found, ok, err := t.session(selectSession, sid)
+		if err != nil {
+			return err
+		}
+		if !ok || found.Account.ID != account {
+			return credentials.ErrNotFound
+		}
+		if cause == credentials.CauseIdle || cause == credentials.CauseTime {
+			// Decided on a look without locks: it may have been used since.
+			due := false
+			if cause, due = found.Due(t.now); !due {
+				out = found
+				return nil
+			}
+		}
+		out, err = t.end(found, cause, by)
+		return err
+	})
+	return out, err
+}

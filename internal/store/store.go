@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
+)
+
+// Options say which database to open and how.
+type Options struct {
+	DSN     string // sqlite:PATH or a postgres:// URL
+	Secrets *keys.Secrets
+	Migrate bool // bring the schema up to date first
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Store implements credentials.Store and credentials.Reader.
+type Store struct {
+	engine   *engine
+	now      func() time.Time
+	log      *slog.Logger
+	secrets  *keys.Secrets
+	prepared sync.Map // statement text → *sql.Stmt, where the engine wants it
+	clockBad atomic.Bool
+	ID       string                       // of the installation
+	probe    func(statement string) error // nil but in tests: sees each statement first, and may fail it
+}
+
+var (
+	_ credentials.Store  = (*Store)(nil)
+	_ credentials.Reader = (*Store)(nil)
+)
+
+// Open opens the database, migrates it if asked to, and checks that it belongs
+// to these secrets and to a schema that this program knows.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	e, err := openEngine(ctx, o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if err := s.prepareToServe(ctx, o.Migrate); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) prepareToServe(ctx context.Context, migrate bool) error {
+	if err := s.engine.write.PingContext(ctx); err != nil {
+		return fmt.Errorf("the database cannot be reached: %w", err)
+	}
+	if err := s.migrate(ctx, migrate); err != nil {
+		return err
+	}
+	if err := s.installation(ctx); err != nil {
+		return err
+	}
+	return s.CheckClock(ctx)
+}
+
+// Close closes the database. Nothing may use the store afterwards.
+func (s *Store) Close() {
+	s.prepared.Range(func(_, stmt any) bool {
+		_ = stmt.(*sql.Stmt).Close()
+		return true
+	})
+	s.engine.close()
+}
+
+// Engine names the database for people: SQLite or PostgreSQL.
+func (s *Store) Engine() string { return s.engine.name }
+
+// Ready reports whether the database answers and the clock can be trusted.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.clockBad.Load() {
+		return credentials.ErrClock
+	}
+	var one int
+	return s.engine.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)
+}
+
+const (
+	insertInstallation = `INSERT INTO installation (one, id, check_value, made_at, clock_mark) VALUES (1, $1, $2, $3, $3) ON CONFLICT DO NOTHING`
+	insertCounter      = `INSERT INTO endings_counter (one, epoch, n) VALUES (1, $1, 0) ON CONFLICT DO NOTHING`
+	insertItself       = `INSERT INTO accounts (id, connector, name, handle, handle_key, salt, seq, hash, at, touched)
+VALUES ('', '', '', '', '', $1, 0, $2, 0, 0) ON CONFLICT DO NOTHING`
+	selectInstallation = `SELECT id, check_value FROM installation WHERE one = 1`
+)
+
+// installation makes the installation's rows in an empty database, and refuses
+// one that was made with other secrets.
+func (s *Store) installation(ctx context.Context) error {
+	var check []byte
+	err := s.engine.write.QueryRowContext(ctx, selectInstallation).Scan(&s.ID, &check)
+	if errors.Is(err, sql.ErrNoRows) {
+		if err = s.found(ctx); err == nil {
+			err = s.engine.write.QueryRowContext(ctx, selectInstallation).Scan(&s.ID, &check)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the installation cannot be read: %w", err)
+	}
+	if string(check) != string(s.secrets.Check(s.ID)) {
+		return errors.New("the secrets file is not the one that this database was made with: restore the right file, or copy it from another node")
+	}
+	return nil
+}
+
+// found makes the rows of a new installation; of several nodes one wins.
+func (s *Store) found(ctx context.Context) error {
+	return s.verb(ctx, func(t *tx) error {
+		id := credentials.NewID()
+		if _, err := t.exec(insertInstallation, id, s.secrets.Check(id), micros(s.now())); err != nil {
+			return err
+		}
+		if _, err := t.exec(insertCounter, credentials.NewID()); err != nil {
+			return err
+		}
+		_, err := t.exec(insertItself, []byte(credentials.NewID()), []byte{})
+		return err
+	})
+}

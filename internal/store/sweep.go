@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// The job that writes down what has ended by itself. Nothing depends on it:
+// every verb decides for itself whether a time has come.
+const (
+	sweepEvery  = 2 * time.Second
+	sweepBatch  = 200
+	lapseAfter  = time.Minute // twice what a hash may wait and a verb may take
+	keepTries   = 48 * time.Hour
+	keepKeys    = 48 * time.Hour
+	pruneEvery  = time.Hour
+	pruneFor    = 30 * time.Second
+	expiredText = string(credentials.Expired)
+)
+
+const (
+	dueSessions   = `SELECT sid, account FROM sessions WHERE ended_at = 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`
+	expiredLive   = `SELECT id, account FROM credentials WHERE state = 'live' AND redeem_by <= $1 ORDER BY redeem_by LIMIT $2`
+	markExpired   = `UPDATE credentials SET state = $2, verifier = NULL WHERE id = $1 AND state = 'live' AND redeem_by <= $3`
+	unsettled     = `SELECT id, account FROM tries WHERE state = 'reserved' AND at <= $1 ORDER BY at LIMIT $2`
+	readUnsettled = `SELECT agent, pins FROM tries WHERE id = $1 AND state = 'reserved'`
+	pruneTries    = `DELETE FROM tries WHERE state <> 'reserved' AND at <= $1`
+	pruneKeys     = `DELETE FROM idempotency WHERE at <= $1`
+	pruneHours    = `DELETE FROM wrong_hours WHERE hour <= $1`
+)
+
+// Sweep runs the job until ctx ends.
+func (s *Store) Sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	var pruned time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := s.SweepOnce(ctx)
+		if err == nil && time.Since(pruned) > pruneEvery {
+			err, pruned = s.prune(ctx), time.Now()
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("what has ended by itself could not be written down; it is refused all the same", "error", err)
+		}
+	}
+}
+
+// SweepOnce writes down up to a batch of each: sessions whose time has come,
+// credentials that expired, tries that were never settled.
+func (s *Store) SweepOnce(ctx context.Context) error {
+	now := s.now()
+	if err := s.sweep(ctx, dueSessions, now, s.sweepSession); err != nil {
+		return err
+	}
+	if err := s.sweep(ctx, expiredLive, now, s.sweepCredential); err != nil {
+		return err
+	}
+	return s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry)
+}
+
+func (s *Store) sweep(ctx context.Context, query string, until time.Time, f func(ctx context.Context, id, account string) error) error {
+	type row struct{ id, account string }
+	var due []row
+	err := s.query(ctx, query, []any{micros(until), sweepBatch}, func(r *sql.Rows) error {
+		var d row
+		err := r.Scan(&d.id, &d.account)
+		due = append(due, d)
+		return err
+	})
+	for _, d := range due {
+		if err == nil {
+			err = f(ctx, d.id, d.account)
+		}
+	}
+	return err
+}
+
+func (s *Store) sweepSession(ctx context.Context, sid, account string) error {
+	return s.verb(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		_, _, err := t.live(sid)
+		return err
+	})
+}
+
+func (s *Store) sweepCredential(ctx context.Context, id, account string) error {
+	return s.verb(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		_, err := t.exec(markExpired, id, expiredText, micros(t.now))
+		return err
+	})
+}
+
+// sweepTry records a try that was reserved and never settled; it stays spent.
+func (s *Store) sweepTry(ctx context.Context, id, account string) error {
+	return s.verb(ctx, func(t *tx) error {
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		var agent, pins string
+		found, err := t.one(readUnsettled, []any{id}, &agent, &pins)
+		if err != nil || !found {
+			return err
+		}
+		if _, err := t.exec(settleTry, id, tryLapsed, ""); err != nil {
+			return err
+		}
+		burned, err := t.spend(account, pins)
+		if err != nil {
+			return err
+		}
+		_, err = t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
+		return err
+	})
+}
+
+// prune deletes what no limit looks back to any more.
+func (s *Store) prune(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pruneFor)
+	defer cancel()
+	now := s.now()
+	return s.verb(ctx, func(t *tx) error {
+		for _, step := range []struct {
+			query string
+			until int64
+		}{
+			{pruneTries, micros(now.Add(-keepTries))},
+			{pruneKeys, micros(now.Add(-keepKeys))},
+			{pruneHours, hour(now.Add(-keepTries))},
+		} {
+			if _, err := t.exec(step.query, step.until); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// States of a try. One that is reserved counts as wrong until it is settled.
+const (
+	tryReserved = "reserved"
+	tryWrong    = "wrong"
+	tryRight    = "right"
+	tryLapsed   = "lapsed" // never settled; stays spent
+)
+
+const (
+	holdAgent = `INSERT INTO agents (id, issuer, subject, name, email, seen_at, suspended_at) VALUES ($1, $2, $3, $4, $5, $6, 0)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, seen_at = excluded.seen_at RETURNING suspended_at`
+	findHandle = `SELECT id FROM accounts WHERE handle_key = $1 AND id <> ''`
+	insertTry  = `INSERT INTO tries (id, agent, account, weak, at, state, compared, forgiven, pins, sid)
+VALUES ($1, $2, $3, $4, $5, 'reserved', 0, 0, '', '') ON CONFLICT DO NOTHING`
+	selectTry = `SELECT t.state, t.agent, t.sid FROM tries t WHERE t.id = $1`
+)
+
+// agent takes the agent's row, by updating it: nothing opens a session of an
+// agent beside a suspension of them.
+func (t *tx) agent(a credentials.Agent) (suspended bool, err error) {
+	var at int64
+	_, err = t.one(holdAgent, []any{a.Key(), a.Issuer, a.Subject, a.Name, a.Email, micros(t.now)}, &at)
+	return at != 0, err
+}
+
+// resolve finds the account of a handle. An unknown one gets the installation,
+// so that everything after takes the same steps.
+func (s *Store) resolve(ctx context.Context, handle string) (string, error) {
+	account := itself
+	err := s.query(ctx, findHandle, []any{handle}, func(r *sql.Rows) error { return r.Scan(&account) })
+	return account, err
+}
+
+// errInFlight says that the same attempt is being settled right now.
+var errInFlight = errors.New("the same attempt is in flight")
+
+// settlePoll is how often an attempt that was sent twice looks for the outcome
+// of its first sending.
+const settlePoll = 20 * time.Millisecond
+
+// Reserve implements credentials.Store.
+func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.Reservation, error) {
+	account, err := s.resolve(ctx, try.Handle)
+	if err != nil {
+		return credentials.Reservation{}, err
+	}
+	until := time.Now().Add(verbLimit)
+	for {
+		out, err := s.reserve(ctx, try, account)
+		if !errors.Is(err, errInFlight) || time.Now().After(until) {
+			return out, err
+		}
+		time.Sleep(settlePoll)
+	}
+}
+
+func (s *Store) reserve(ctx context.Context, try credentials.Try, account string) (out credentials.Reservation, err error) {
+	var refusal error
+	err = s.guarded(ctx, func(t *tx) error {
+		out, refusal = credentials.Reservation{Try: try, Account: account}, nil
+		suspended, err := t.agent(try.Agent)
+		if err != nil {
+			return err
+		}
+		if err := t.hold(account); err != nil {
+			return err
+		}
+		out.Salt = t.head(account).salt
+		done, err := t.sentBefore(&out)
+		if err != nil || done {
+			return err
+		}
+		facts, err := t.tryFacts(out, suspended)
+		if err != nil {
+			return err
+		}
+		if out.Closed, out.Left, refusal = facts.Judge(try.Digits); refusal != nil {
+			_, err := t.record(account, credentials.DraftRefusedTry(credentials.Settlement{Reservation: out}, refusal, nil))
+			return err
+		}
+		return t.reserve(&out)
+	})
+	if err == nil {
+		err = refusal
+	}
+	return out, err
+}
+
+// sentBefore finds what became of the same attempt. A right one gives its
+// session again; a refused one is another try, under a new name.
+func (t *tx) sentBefore(r *credentials.Reservation) (done bool, err error) {
+	var state, agent, sid string
+	found, err := t.one(selectTry, []any{r.ID}, &state, &agent, &sid)
+	if err != nil || !found {
+		return false, err
+	}
+	switch {
+	case agent != r.Agent.Key():
+	case state == tryReserved:
+		return false, errInFlight
+	case sid != "":
+		s, ok, err := t.session(selectSession, sid)
+		if err != nil {
+			return false, err
+		}
+		if _, due := s.Due(t.now); ok && !s.Ended() && !due {
+			r.Opened = &s
+			return true, nil
+		}
+	}
+	r.ID += "/" + credentials.NewID()
+	return false, nil
+}
+
+const countable = ` FROM tries WHERE state IN ('reserved', 'wrong', 'lapsed') AND at > `
+
+const (
+	recentTries = `SELECT at` + countable + `$2 AND agent = $1 AND forgiven = 0 ORDER BY at DESC LIMIT 20`
+	dayTries    = `SELECT
+(SELECT count(*)` + countable + `$3 AND agent = $1 AND forgiven = 0),
+(SELECT count(*)` + countable + `$3 AND agent = $1 AND forgiven = 0 AND weak = 1),
+(SELECT count(*)` + countable + `$3 AND account = $2 AND compared > 0),
+(SELECT count(*)` + countable + `$3 AND account = $2 AND compared > 0 AND weak = 1),
+(SELECT coalesce(sum(n), 0) FROM wrong_hours WHERE hour >= $4),
+(SELECT coalesce(sum(weak), 0) FROM wrong_hours WHERE hour >= $4)`
+)
+
+func (t *tx) tryFacts(r credentials.Reservation, suspended bool) (credentials.TryFacts, error) {
+	f := credentials.TryFacts{Now: t.now, Suspended: suspended}
+	err := t.each(recentTries, func(rows *sql.Rows) error {
+		var at int64
+		err := rows.Scan(&at)
+		f.Recent = append(f.Recent, fromMicros(at))
+		return err
+	}, r.Agent.Key(), micros(t.now.Add(-credentials.PauseWindow)))
+	if err != nil {
+		return f, err
+	}
+	day := t.now.Add(-credentials.DayWindow)
+	_, err = t.one(dayTries, []any{r.Agent.Key(), r.Account, micros(day), hour(day)},
+		&f.Agent, &f.AgentWeak, &f.Account, &f.AccountWeak, &f.Installation, &f.InstallationWeak)
+	return f, err
+}
+
+func hour(t time.Time) int64 { return t.Unix() / 3600 }
+
+const (
+	reservePINs = `UPDATE credentials SET reserved = reserved + 1
+WHERE account = $1 AND state = 'live' AND digits = $2 AND redeem_by > $3 AND kind = 'pin' AND reserved + wrong < tries AND $4 = 0
+RETURNING id, verifier`
+	nameTried = `UPDATE tries SET compared = $2, pins = $3 WHERE id = $1`
+)
+
+// reserve takes one try of every live PIN of the account and length. Where a
+// limit closes the account it takes none, by the same statements.
+func (t *tx) reserve(r *credentials.Reservation) error {
+	err := t.keepTry(r)
+	if err != nil {
+		return err
+	}
+	r.PINs = nil
+	err = t.each(reservePINs, func(rows *sql.Rows) error {
+		var c credentials.Candidate
+		err := rows.Scan(&c.ID, &c.Verifier)
+		r.PINs = append(r.PINs, c)
+		return err
+	}, r.Account, r.Digits, micros(t.now), flag(r.Closed))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(nameTried, r.ID, len(r.PINs), strings.Join(ids(r.PINs), " "))
+	return err
+}
+
+// keepTry stores the try. Where somebody else's has its id, which can only have
+// been sent at this very instant, it gets another one.
+func (t *tx) keepTry(r *credentials.Reservation) error {
+	for {
+		n, err := t.exec(insertTry, r.ID, r.Agent.Key(), r.Account, flag(credentials.Weak(r.Digits)), micros(t.now))
+		if err != nil || n == 1 {
+			return err
+		}
+		r.ID += "/" + credentials.NewID()
+	}
+}
+
+func ids(pins []credentials.Candidate) []string {
+	out := make([]string, 0, len(pins))
+	for _, p := range pins {
+		out = append(out, p.ID)
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package web
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/mux"
+
+	"github.com/valetkey/valetkey/templates"
+)
+
+// Pages writes pages with the headers that every one of them has.
+type Pages struct {
+	Set  *templates.Set
+	Logo []byte // the operator's logo; nil for none
+	Log  *slog.Logger
+}
+
+// Write sends a page. returnTo is the redirect URI of the request that the page
+// belongs to, if any: Chromium applies form-action to the redirect that follows
+// a form, so its origin has to be allowed.
+func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, returnTo string, render func(io.Writer) error) {
+	var body bytes.Buffer
+	if err := render(&body); err != nil {
+		p.Log.ErrorContext(r.Context(), "a page could not be rendered", "path", r.URL.Path, "error", err)
+		http.Error(w, "The page cannot be shown. Try again later.", http.StatusInternalServerError)
+		return
+	}
+	Headers(w.Header(), returnTo)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// Headers sets what protects a page.
+func Headers(h http.Header, returnTo string) {
+	action := "'self'"
+	if origin := Origin(returnTo); origin != "" {
+		action += " " + origin
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "+
+		"form-action "+action+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+}
+
+// Origin is what a content security policy calls the source of a URI: scheme
+// and host, or only the scheme of an app's own.
+func Origin(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Scheme == "":
+		return ""
+	case u.Scheme == "http" || u.Scheme == "https":
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + ":"
+}
+
+// Fail shows an error page. text says what happened in a sentence; what to do
+// now follows from the status.
+func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text string) {
+	p.Failure(w, r, templates.Failure{Status: status, Text: text})
+}
+
+// Failure shows an error page with words of its own.
+func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, f templates.Failure) {
+	f.RequestID = RequestID(r.Context())
+	p.Write(w, r, f.Status, "", func(w io.Writer) error { return p.Set.Failure(w, f) })
+}
+
+// Mount serves styles, script and logo.
+func (p *Pages) Mount(r *mux.Router) {
+	for path, asset := range p.Set.Assets() {
+		r.Handle(path, serve(asset, "public, max-age=31536000, immutable")).Methods(http.MethodGet, http.MethodHead)
+	}
+	if p.Logo != nil {
+		logo := templates.Asset{Type: http.DetectContentType(p.Logo), Body: p.Logo}
+		if logo.Type == "text/xml; charset=utf-8" || logo.Type == "text/plain; charset=utf-8" {
+			logo.Type = "image/svg+xml"
+		}
+		r.Handle(templates.LogoPath, serve(logo, "public, max-age=3600")).Methods(http.MethodGet, http.MethodHead)
+	}
+}
+
+func serve(a templates.Asset, cache string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", a.Type)
+		w.Header().Set("Cache-Control", cache)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+		_, _ = w.Write(a.Body)
+	})
+}

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+)
+
+type contextKey int
+
+const (
+	keyRequest contextKey = iota
+	keyAddress
+)
+
+// RequestID is the id under which this request's errors are logged.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(keyRequest).(string)
+	return id
+}
+
+// Address is the visitor's address, or the nearest one that can be believed.
+func Address(ctx context.Context) string {
+	address, _ := ctx.Value(keyAddress).(string)
+	return address
+}
+
+// Visitor gives each request an id and its visitor's address, and turns a panic
+// into an error page. X-Forwarded-For is believed only as far as trusted
+// proxies wrote it; no other header of the kind is read.
+func (p *Pages) Visitor(trusted []netip.Prefix, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := context.WithValue(r.Context(), keyRequest, rand.Text()[:12])
+		ctx = context.WithValue(ctx, keyAddress, addressOf(r, trusted))
+		r = r.WithContext(ctx)
+		defer func() {
+			cause := recover()
+			if cause == nil || cause == http.ErrAbortHandler {
+				return
+			}
+			p.Log.ErrorContext(ctx, "a page panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
+			p.Fail(w, r, http.StatusInternalServerError, "Something went wrong here.")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func addressOf(r *http.Request, trusted []netip.Prefix) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && within(at, trusted); i-- {
+		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		at = next
+	}
+	return at.Unmap().String()
+}
+
+func within(at netip.Addr, networks []netip.Prefix) bool {
+	for _, n := range networks {
+		if n.Contains(at.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// LogAttrs adds the request's id to what is logged in its context.
+type LogAttrs struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (l LogAttrs) Handle(ctx context.Context, record slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		record.AddAttrs(slog.String("request", id))
+	}
+	return l.Handler.Handle(ctx, record)
+}
+
+// WithAttrs implements slog.Handler.
+func (l LogAttrs) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return LogAttrs{l.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (l LogAttrs) WithGroup(name string) slog.Handler { return LogAttrs{l.Handler.WithGroup(name)} }

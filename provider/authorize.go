@@ -1,0 +1,105 @@
+package provider
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// authorize is the authorization endpoint. A GET validates the request and
+// seals it; nothing is written. A POST answers 303 to such a GET: it comes from
+// the app's site and so carries no cookie of ours.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		p.authorizePost(w, r)
+		return
+	case http.MethodGet, http.MethodHead:
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		p.Fail(w, r, http.StatusMethodNotAllowed, "This page is reached from an app.")
+		return
+	}
+	if len(r.URL.RawQuery) > maxQuery {
+		p.Fail(w, r, http.StatusBadRequest, "The app sent too much.")
+		return
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		p.Fail(w, r, http.StatusBadRequest, "The app sent a request that cannot be read.")
+		return
+	}
+	c := p.redirectTarget(q)
+	if c == nil {
+		p.Fail(w, r, http.StatusBadRequest, "The app is not known here, or asked to return to an address that is not registered for it.")
+		return
+	}
+	a, refused := p.parseRequest(q, c)
+	if refused != nil {
+		p.refuse(w, r, a, refused)
+		return
+	}
+	a.Browser = p.Browser(w, r)
+	p.seal(&a)
+	p.Interact(w, r, a)
+}
+
+func (p *Provider) authorizePost(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxQuery)
+	if r.URL.RawQuery != "" || r.ParseForm() != nil {
+		p.Fail(w, r, http.StatusBadRequest, "The app sent a request that cannot be read.")
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, pathAuthorize+"?"+r.PostForm.Encode(), http.StatusSeeOther)
+}
+
+// redirectTarget finds the client, if the redirect URI is registered for it,
+// character by character. Nothing is redirected before that.
+func (p *Provider) redirectTarget(q url.Values) *Client {
+	if len(q["client_id"]) != 1 || len(q["redirect_uri"]) != 1 {
+		return nil
+	}
+	c := p.Clients[q.Get("client_id")]
+	if c == nil || !slices.Contains(c.RedirectURIs, q.Get("redirect_uri")) {
+		return nil
+	}
+	return c
+}
+
+func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, a Request, e *authError) {
+	p.answer(w, r, a, url.Values{"error": {e.code}, "error_description": {e.text}})
+}
+
+// Refuse sends the app an error of RFC 6749 section 4.1.2.1 or OpenID Connect
+// Core 1.0 section 3.1.2.6.
+func (p *Provider) Refuse(w http.ResponseWriter, r *http.Request, a Request, code, text string) {
+	p.refuse(w, r, a, refuse(code, text))
+}
+
+// Finish sends the app a code for the session. It writes nothing: the code is
+// sealed, and its one use is settled when it comes to the token endpoint.
+func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s credentials.Session) {
+	granted := p.narrow(a.Scope, s, p.Clients[a.Client])
+	if len(granted) == 0 {
+		p.Refuse(w, r, a, "access_denied", "the customer lent none of the requested scopes")
+		return
+	}
+	code := p.sealCode(code{
+		ID: credentials.NewID(), Account: s.Account.ID, SID: s.ID, RedirectURI: a.RedirectURI,
+		Challenge: a.Challenge, Nonce: a.Nonce, Scope: granted, At: p.Now().UnixMicro(),
+	}, a.Client)
+	p.answer(w, r, a, url.Values{"code": {code}})
+}
+
+// narrow decides the scopes of a grant; see scopes.Catalogue.Narrow. Without
+// refresh tokens there is no offline access to grant.
+func (p *Provider) narrow(requested []string, s credentials.Session, c *Client) []string {
+	out := p.Catalogue.Narrow(requested, s.Scopes, c.Scopes)
+	if c.has(grantRefresh) {
+		return out
+	}
+	return slices.DeleteFunc(out, func(name string) bool { return name == "offline_access" })
+}

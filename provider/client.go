@@ -1,0 +1,89 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"slices"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/scopes"
+)
+
+// Client is a relying app, or a back end that uses the API.
+type Client struct {
+	ID, Name     string
+	Secret       string // empty for a public client
+	Public       bool
+	RedirectURIs []string
+	Audience     string // aud of its access tokens; what it acts for over the API
+	Scopes       scopes.Patterns
+	Grants       []string
+	API          []string // scopes of the management API
+	Subject      string   // guest | account | owner
+	Claims       []string // of the agent, in act, besides sub and iss
+	IDTokenAlg   string
+	Origins      []string // browser origins allowed at token and userinfo
+}
+
+// Grant types that this version issues for (RFC 6749).
+const (
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+	grantClient  = "client_credentials"
+)
+
+func (c *Client) has(grant string) bool { return slices.Contains(c.Grants, grant) }
+
+// proves reports whether the secret is the client's, in a time that does not
+// tell how much of it was right.
+func (c *Client) proves(secret string) bool {
+	want, got := sha256.Sum256([]byte(c.Secret)), sha256.Sum256([]byte(secret))
+	return c.Secret != "" && subtle.ConstantTimeCompare(want[:], got[:]) == 1
+}
+
+// opClient shows a client to the library. Only the grant types and the
+// authentication method decide anything there.
+type opClient struct{ *Client }
+
+var _ op.Client = opClient{}
+
+func (c opClient) GetID() string                       { return c.ID }
+func (c opClient) RedirectURIs() []string              { return c.Client.RedirectURIs }
+func (c opClient) PostLogoutRedirectURIs() []string    { return nil }
+func (c opClient) ApplicationType() op.ApplicationType { return op.ApplicationTypeWeb }
+func (c opClient) ResponseTypes() []oidc.ResponseType {
+	return []oidc.ResponseType{oidc.ResponseTypeCode}
+}
+func (c opClient) LoginURL(string) string               { return "" }
+func (c opClient) AccessTokenType() op.AccessTokenType  { return op.AccessTokenTypeJWT }
+func (c opClient) IDTokenLifetime() time.Duration       { return 0 }
+func (c opClient) DevMode() bool                        { return false }
+func (c opClient) IsScopeAllowed(string) bool           { return false }
+func (c opClient) IDTokenUserinfoClaimsAssertion() bool { return false }
+func (c opClient) ClockSkew() time.Duration             { return 0 }
+
+func (c opClient) AuthMethod() oidc.AuthMethod {
+	if c.Public {
+		return oidc.AuthMethodNone
+	}
+	return oidc.AuthMethodBasic
+}
+
+func (c opClient) GrantTypes() []oidc.GrantType {
+	out := make([]oidc.GrantType, 0, len(c.Grants))
+	for _, g := range c.Grants {
+		out = append(out, oidc.GrantType(g))
+	}
+	return out
+}
+
+func (c opClient) RestrictAdditionalIdTokenScopes() func([]string) []string {
+	return func([]string) []string { return nil }
+}
+
+func (c opClient) RestrictAdditionalAccessTokenScopes() func([]string) []string {
+	return func([]string) []string { return nil }
+}

@@ -1,0 +1,43 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// VerifyClient implements op.Server.
+func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	c, err := s.p.authenticate(r.Header, r.Form, r.Data)
+	if err != nil {
+		return nil, err
+	}
+	return opClient{c}, nil
+}
+
+// authenticate decides which client this is: client_secret_basic,
+// client_secret_post, or a public client, which has nothing to prove here and
+// proves itself by PKCE. Unknown clients and wrong secrets are told the same.
+func (p *Provider) authenticate(h http.Header, form url.Values, cc *op.ClientCredentials) (*Client, error) {
+	if cc.ClientAssertion != "" || form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "" {
+		return nil, invalidClient("client assertions are not supported; use client_secret_basic or client_secret_post")
+	}
+	if id := form.Get("client_id"); id != "" && id != cc.ClientID {
+		return nil, oidc.ErrInvalidRequest().WithDescription("client_id differs between header and body")
+	}
+	if h.Get("Authorization") != "" && form.Get("client_secret") != "" {
+		return nil, oidc.ErrInvalidRequest().WithDescription("client authentication must not use more than one method")
+	}
+	c := p.Clients[cc.ClientID]
+	if c == nil {
+		(&Client{Secret: "no client"}).proves(cc.ClientSecret)
+		return nil, invalidClient("the client is not known or its secret is wrong")
+	}
+	if c.Public && cc.ClientSecret == "" || c.proves(cc.ClientSecret) {
+		return c, nil
+	}
+	return nil, invalidClient("the client is not known or its secret is wrong")
+}

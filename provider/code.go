@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"time"
+)
+
+// code is what an authorization code says, sealed for its client. That it is
+// used once is settled by the store.
+type code struct {
+	ID          string   `json:"i"`
+	Account     string   `json:"a"`
+	SID         string   `json:"s"`
+	RedirectURI string   `json:"u"`
+	Challenge   string   `json:"k"`
+	Nonce       string   `json:"n,omitempty"`
+	Scope       []string `json:"p"`
+	At          int64    `json:"t"` // UTC microseconds
+}
+
+func (p *Provider) sealCode(c code, client string) string { return p.Codes.SealJSON(c, client) }
+
+// openCode opens a code that was issued to this client, for this redirect URI
+// and verifier (RFC 7636 section 4.6), within its life. Whatever is wrong,
+// nothing of it is used up, and the answer is the same.
+func (p *Provider) openCode(sealed, client, redirectURI, verifier string) (code, bool) {
+	var c code
+	if p.Codes.OpenJSON(sealed, client, &c) != nil {
+		return c, false
+	}
+	age := p.Now().Sub(time.UnixMicro(c.At))
+	sum := sha256.Sum256([]byte(verifier))
+	hashed := base64.RawURLEncoding.EncodeToString(sum[:])
+	return c, age <= p.Code && age >= -clockLeeway && c.RedirectURI == redirectURI &&
+		challengeForm.MatchString(verifier) && subtle.ConstantTimeCompare([]byte(hashed), []byte(c.Challenge)) == 1
+}
+
+// clockLeeway is how far ahead of this node's clock another one's may be.
+const clockLeeway = 10 * time.Second

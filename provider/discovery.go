@@ -1,0 +1,102 @@
+package provider
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/valetkey/valetkey/scopes"
+)
+
+// metadata is OpenID Connect Discovery 1.0 section 3 and RFC 8414. It says only
+// what is true; members that default to something we do not do are written out.
+type metadata struct {
+	Issuer                 string   `json:"issuer"`
+	Authorization          string   `json:"authorization_endpoint"`
+	Token                  string   `json:"token_endpoint"`
+	Introspection          string   `json:"introspection_endpoint"`
+	Userinfo               string   `json:"userinfo_endpoint"`
+	Revocation             string   `json:"revocation_endpoint"`
+	Keys                   string   `json:"jwks_uri"`
+	Scopes                 []string `json:"scopes_supported"`
+	ResponseTypes          []string `json:"response_types_supported"`
+	ResponseModes          []string `json:"response_modes_supported"`
+	Grants                 []string `json:"grant_types_supported"`
+	ACR                    []string `json:"acr_values_supported"`
+	SubjectTypes           []string `json:"subject_types_supported"`
+	IDTokenAlgs            []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuth              []string `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuth      []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuth         []string `json:"revocation_endpoint_auth_methods_supported"`
+	ChallengeMethods       []string `json:"code_challenge_methods_supported"`
+	Prompts                []string `json:"prompt_values_supported"`
+	Claims                 []string `json:"claims_supported"`
+	IssParameter           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	ClaimsParameter        bool     `json:"claims_parameter_supported"`
+	RequestParameter       bool     `json:"request_parameter_supported"`
+	RequestURIParameter    bool     `json:"request_uri_parameter_supported"`
+	RequestURIRegistration bool     `json:"require_request_uri_registration"`
+}
+
+var allClaims = []string{
+	"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
+	"act", "account", "support", "email", "email_verified",
+}
+
+func (p *Provider) discovery() metadata {
+	secrets := []string{"client_secret_basic", "client_secret_post"}
+	m := metadata{
+		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
+		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
+		Revocation: p.Issuer + pathRevoke, Keys: p.Issuer + pathKeys,
+		Scopes: []string{"openid", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
+		ACR: []string{acrPIN, acrPassword, acrHolder}, SubjectTypes: []string{"public"},
+		TokenAuth: secrets, IntrospectionAuth: secrets, RevocationAuth: secrets,
+		ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login"}, Claims: allClaims, IssParameter: true,
+	}
+	for _, g := range []string{grantCode, grantRefresh, grantClient} {
+		if p.any(func(c *Client) bool { return c.has(g) }) {
+			m.Grants = append(m.Grants, g)
+		}
+	}
+	if slices.Contains(m.Grants, grantRefresh) {
+		m.Scopes = append(m.Scopes, "offline_access")
+	}
+	if p.any(func(c *Client) bool { return c.Public }) {
+		m.TokenAuth = append(slices.Clone(secrets), "none")
+		m.RevocationAuth = m.TokenAuth
+	}
+	for _, s := range p.Catalogue.All() {
+		if p.Catalogue.Lendable(s.Name) && p.any(func(c *Client) bool { return scopes.Patterns(c.Scopes).Match(s.Name) }) {
+			m.Scopes = append(m.Scopes, s.Name)
+		}
+	}
+	m.IDTokenAlgs = p.IDTokenAlgs()
+	return m
+}
+
+// IDTokenAlgs are the algorithms that some client's ID tokens are signed with.
+func (p *Provider) IDTokenAlgs() []string {
+	var out []string
+	for _, alg := range []string{"RS256", "ES256"} {
+		if p.any(func(c *Client) bool { return c.has(grantCode) && c.IDTokenAlg == alg }) {
+			out = append(out, alg)
+		}
+	}
+	return out
+}
+
+func (p *Provider) any(f func(*Client) bool) bool {
+	for _, c := range p.Clients {
+		if f(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// metadata serves the path of RFC 8414 with the same document.
+func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(p.discovery())
+}

@@ -1,0 +1,17 @@
+// Package provider owns the OpenID Provider: what relying apps speak with.
+//
+//	GET  /.well-known/openid-configuration   discovery.go
+//	GET  /jwks                               server.go
+//	GET  /authorize (POST answers 303)       authorize.go → the agent's pages → Finish
+//	POST /token                              exchange.go, refresh.go, api.go
+//	POST /introspect                         introspect.go
+//	GET  /userinfo (and POST)                userinfo.go
+//	POST /revoke                             revoke.go
+//
+// The protocol's plumbing is zitadel/oidc's op.Server; everything that decides
+// something is here or in package credentials. Only tokens.go builds tokens,
+// and only internal/keys signs them. An error leaves through publicError alone.
+//
+// It may not import internal/connectors, nor the pages: those come after it,
+// through the Interact field.
+package provider

@@ -1,0 +1,46 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// publicError is the one way out for an error. What the rules say becomes the
+// protocol's own word; anything else is logged here, once, and leaves as a
+// server error without its text.
+func (p *Provider) publicError(ctx context.Context, err error) error {
+	var ended *credentials.EndedError
+	switch {
+	case errors.As(err, &ended):
+		return oidc.ErrInvalidGrant().WithDescription("the support session has ended")
+	case errors.Is(err, credentials.ErrReplayed):
+		return oidc.ErrInvalidGrant().WithDescription("it was used before; the support session has been ended")
+	case errors.Is(err, credentials.ErrInvalidGrant), errors.Is(err, credentials.ErrNotFound), errors.Is(err, errPast):
+		return oidc.ErrInvalidGrant().WithDescription("it is not valid")
+	}
+	p.Log.ErrorContext(ctx, "the provider could not answer", "error", err)
+	return unavailable()
+}
+
+// unavailable says that nothing was decided; the same request may succeed
+// later.
+func unavailable() error {
+	e := &oidc.Error{ErrorType: "temporarily_unavailable", Description: "nothing could be decided now; try again later"}
+	return op.NewStatusError(e, http.StatusServiceUnavailable)
+}
+
+func invalidClient(text string) error {
+	return op.NewStatusError(&oidc.Error{ErrorType: oidc.InvalidClient, Description: text}, http.StatusUnauthorized)
+}
+
+// invalidToken is RFC 6750 section 3.1.
+func invalidToken() error {
+	e := &oidc.Error{ErrorType: "invalid_token", Description: "the access token is not valid, or its support session has ended"}
+	return op.NewStatusError(e, http.StatusUnauthorized)
+}

@@ -1,0 +1,89 @@
+package provider
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// tokenResponse is RFC 6749 section 5.1 with OpenID Connect's ID token.
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	Scope        string `json:"scope"`
+	IDToken      string `json:"id_token,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+// newRefreshToken returns a refresh token of 256 random bits, and the hash by
+// which it is kept.
+func newRefreshToken() (token string, hash []byte) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never returns an error
+	token = base64.RawURLEncoding.EncodeToString(b[:])
+	return token, hashRefresh(token)
+}
+
+func hashRefresh(token string) []byte {
+	sum := sha256.Sum256([]byte("valetkey refresh token\x00" + token))
+	return sum[:]
+}
+
+// CodeExchange implements op.Server: a code becomes tokens, once.
+func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+	p, c := s.p, r.Client.(opClient).Client
+	opened, ok := p.openCode(r.Data.Code, c.ID, r.Data.RedirectURI, r.Data.CodeVerifier)
+	if !ok {
+		return nil, oidc.ErrInvalidGrant().WithDescription("the code is not valid for this client, redirect_uri and code_verifier, or too old")
+	}
+	g := credentials.Grant{ID: opened.ID, Account: opened.Account, SID: opened.SID, Client: c.ID, Audience: c.Audience,
+		Scope: strings.Join(opened.Scope, " "), TokenID: credentials.NewID()}
+	refresh := ""
+	if c.has(grantRefresh) {
+		var hash []byte
+		refresh, hash = newRefreshToken()
+		g.Refresh = &credentials.RefreshToken{Hash: hash, Account: g.Account, SID: g.SID, Client: c.ID, Audience: c.Audience, Scope: g.Scope}
+	}
+	session, err := p.Store.Issue(ctx, g)
+	if err != nil {
+		return nil, p.publicError(ctx, err)
+	}
+	return p.tokens(ctx, session, c, issued{
+		scope: p.narrow(opened.Scope, session, c), id: g.TokenID, refresh: refresh,
+		nonce: opened.Nonce, openid: slices.Contains(opened.Scope, "openid"),
+	})
+}
+
+// issued is what a grant has settled about its tokens.
+type issued struct {
+	scope          []string
+	id             string // jti of the access token
+	nonce, refresh string
+	openid         bool // whether an ID token is asked for
+}
+
+// tokens signs what the grant has settled.
+func (p *Provider) tokens(ctx context.Context, s credentials.Session, c *Client, g issued) (*op.Response, error) {
+	now := p.Now()
+	access, expires, err := p.accessToken(s, c, g.scope, g.id, now)
+	if err != nil {
+		return nil, p.publicError(ctx, err)
+	}
+	out := tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(),
+		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh}
+	if g.openid {
+		if out.IDToken, err = p.idToken(s, c, g.nonce, access, now); err != nil {
+			return nil, p.publicError(ctx, err)
+		}
+	}
+	return op.NewResponse(out), nil
+}

@@ -1,0 +1,163 @@
+package provider
+
+import (
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 64 << 10
+
+// maxAgeKeys is how long relying apps may keep discovery and JWKS.
+const maxAgeKeys = "public, max-age=300"
+
+// guard stands before the library: methods, sizes, duplicate parameters,
+// credentials in the query, cross-origin rules, headers, panics.
+func (p *Provider) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g := &guarded{ResponseWriter: w, r: r}
+		defer p.recover(g, r)
+		public := r.URL.Path == pathKeys || strings.HasPrefix(r.URL.Path, "/.well-known/")
+		if public {
+			w.Header().Set("Cache-Control", maxAgeKeys)
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+		} else {
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Pragma", "no-cache")
+			if p.crossOrigin(w, r) {
+				return
+			}
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if allow := methodsOf(r.URL.Path, public); !slices.Contains(allow, r.Method) {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			op.WriteError(g, r, op.NewStatusError(oidc.ErrInvalidRequest().WithDescription("use %s", strings.Join(allow, " or ")), http.StatusMethodNotAllowed), nil)
+			return
+		}
+		if err := check(w, r); err != nil {
+			op.WriteError(g, r, err, nil)
+			return
+		}
+		next.ServeHTTP(g, r)
+	})
+}
+
+func methodsOf(path string, public bool) []string {
+	switch {
+	case public:
+		return []string{http.MethodGet, http.MethodHead}
+	case path == pathUserinfo:
+		return []string{http.MethodGet, http.MethodPost}
+	}
+	return []string{http.MethodPost}
+}
+
+// check refuses what the library would let through. It leaves the form parsed.
+func check(w http.ResponseWriter, r *http.Request) error {
+	for _, name := range []string{"Authorization", "Content-Type"} {
+		if len(r.Header.Values(name)) > 1 {
+			return oidc.ErrInvalidRequest().WithDescription("the %s header is given twice", name)
+		}
+	}
+	if r.Method == http.MethodPost {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
+			return oidc.ErrInvalidRequest().WithDescription("send application/x-www-form-urlencoded")
+		}
+	}
+	if err := r.ParseForm(); err != nil {
+		return oidc.ErrInvalidRequest().WithDescription("the parameters cannot be read, or are more than %d bytes", maxBody)
+	}
+	query := r.URL.Query()
+	if r.Method == http.MethodPost && len(query) > 0 || query.Has("access_token") {
+		return oidc.ErrInvalidRequest().WithDescription("send parameters in the body; nothing is accepted in the query")
+	}
+	return duplicates(r)
+}
+
+func duplicates(r *http.Request) error {
+	for _, form := range []url.Values{r.PostForm, r.URL.Query()} {
+		for _, values := range form {
+			if len(values) > 1 {
+				return oidc.ErrInvalidRequest().WithDescription("a parameter is given twice")
+			}
+		}
+	}
+	if r.URL.Path == pathUserinfo && r.Header.Get("Authorization") != "" && r.PostForm.Has("access_token") {
+		return oidc.ErrInvalidRequest().WithDescription("send the access token once, in the header or in the body")
+	}
+	return nil
+}
+
+// crossOrigin allows the origins that some client lists, at token and userinfo
+// only, without credentials. It reports whether it answered a preflight.
+func (p *Provider) crossOrigin(w http.ResponseWriter, r *http.Request) (done bool) {
+	origin := r.Header.Get("Origin")
+	if r.URL.Path != pathToken && r.URL.Path != pathUserinfo {
+		return false
+	}
+	w.Header().Add("Vary", "Origin")
+	if origin == "" || !p.any(func(c *Client) bool { return slices.Contains(c.Origins, origin) }) {
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Origin", origin)
+	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	w.Header().Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+func (p *Provider) recover(w *guarded, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	p.Log.ErrorContext(r.Context(), "the provider panicked", "path", r.URL.Path, "cause", cause)
+	if !w.written {
+		op.WriteError(w, r, unavailable(), nil)
+	}
+}
+
+// guarded adds WWW-Authenticate to refusals (RFC 6749 section 5.2, RFC 6750
+// section 3), which the library leaves out.
+type guarded struct {
+	http.ResponseWriter
+	r       *http.Request
+	written bool
+}
+
+func (g *guarded) WriteHeader(status int) {
+	g.written = true
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		g.Header().Set("WWW-Authenticate", g.challenge(status))
+	}
+	g.ResponseWriter.WriteHeader(status)
+}
+
+func (g *guarded) Write(b []byte) (int, error) {
+	g.written = true
+	return g.ResponseWriter.Write(b)
+}
+
+func (g *guarded) challenge(status int) string {
+	switch {
+	case g.r.URL.Path != pathUserinfo:
+		return `Basic realm="valetkey"`
+	case status == http.StatusForbidden:
+		return `Bearer realm="valetkey", error="insufficient_scope", scope="openid"`
+	case g.r.Header.Get("Authorization") == "" && g.r.PostForm.Get("access_token") == "":
+		return `Bearer realm="valetkey"`
+	}
+	return `Bearer realm="valetkey", error="invalid_token"`
+}

@@ -1,0 +1,48 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// errScope says that a refresh asks for more than was granted.
+var errScope = errors.New("more than was granted")
+
+// RefreshToken implements op.Server (RFC 6749 section 6). Every use rotates the
+// token; see credentials.RefreshGrace.
+func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
+	p, c := s.p, r.Client.(opClient).Client
+	token, hash := newRefreshToken()
+	asked := strings.Fields(r.Form.Get("scope"))
+	var scope []string
+	use := credentials.Refreshing{
+		Hash: hashRefresh(r.Data.RefreshToken), Client: c.ID, Next: hash, TokenID: credentials.NewID(),
+		Scope: func(granted string) (string, error) {
+			scope = strings.Fields(granted)
+			if len(asked) > 0 {
+				if slices.ContainsFunc(asked, func(name string) bool { return !slices.Contains(scope, name) }) {
+					return "", errScope
+				}
+				scope = asked
+			}
+			return strings.Join(scope, " "), nil
+		},
+	}
+	session, _, err := p.Store.Refresh(ctx, use)
+	if errors.Is(err, errScope) {
+		return nil, oidc.ErrInvalidScope().WithDescription("a refresh cannot ask for more than was granted")
+	}
+	if err != nil {
+		return nil, p.publicError(ctx, err)
+	}
+	return p.tokens(ctx, session, c, issued{
+		scope: p.narrow(scope, session, c), id: use.TokenID, refresh: token, openid: slices.Contains(asked, "openid"),
+	})
+}

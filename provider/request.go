@@ -1,0 +1,173 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Request is a valid authorization request (OpenID Connect Core 1.0 section
+// 3.1.2). Between requests it travels sealed, bound to one browser.
+type Request struct {
+	Client      string   `json:"c"`
+	RedirectURI string   `json:"u"`
+	Scope       []string `json:"s"` // as requested
+	State       string   `json:"t,omitempty"`
+	HasState    bool     `json:"h,omitempty"`
+	Nonce       string   `json:"n,omitempty"`
+	Challenge   string   `json:"k"`
+	Prompt      []string `json:"p,omitempty"`
+	MaxAge      *int64   `json:"m,omitempty"` // seconds
+	LoginHint   string   `json:"l,omitempty"`
+	At          int64    `json:"a"` // UTC microseconds
+
+	Sealed  string `json:"-"` // this request as text
+	Browser string `json:"-"` // what binds it to the browser
+}
+
+// requestLife is how long a sealed request can be gone on with.
+const requestLife = 10 * time.Minute
+
+// Limits of what is carried along, in bytes.
+const (
+	maxParameter = 2048
+	maxQuery     = 12 << 10
+)
+
+// ErrRequest says that a sealed request is too old, or was begun in another
+// browser.
+var ErrRequest = errors.New("the sign-in took too long or was begun in another browser")
+
+// Wants reports whether the app asked for this prompt.
+func (a Request) Wants(prompt string) bool { return slices.Contains(a.Prompt, prompt) }
+
+// Asked is when the app asked.
+func (a Request) Asked() time.Time { return time.UnixMicro(a.At) }
+
+// Fresh reports whether a proof given at this time is new enough for the
+// request: given after it where the app wants a new sign-in, and no older than
+// max_age.
+func (a Request) Fresh(authTime, now time.Time) bool {
+	if a.Wants("login") && authTime.Before(a.Asked()) {
+		return false
+	}
+	if a.MaxAge != nil && *a.MaxAge == 0 && authTime.Before(a.Asked()) {
+		return false
+	}
+	return a.MaxAge == nil || *a.MaxAge == 0 || !now.After(authTime.Add(time.Duration(*a.MaxAge)*time.Second))
+}
+
+func (p *Provider) seal(a *Request) {
+	a.Sealed = p.Requests.SealJSON(a, a.Browser)
+}
+
+// OpenRequest opens a sealed request that this browser began.
+func (p *Provider) OpenRequest(sealed, browser string) (Request, error) {
+	var a Request
+	if browser == "" || p.Requests.OpenJSON(sealed, browser, &a) != nil {
+		return a, ErrRequest
+	}
+	if p.Now().Sub(a.Asked()) > requestLife || p.Clients[a.Client] == nil {
+		return a, ErrRequest
+	}
+	a.Sealed, a.Browser = sealed, browser
+	return a, nil
+}
+
+// authError is an error of RFC 6749 section 4.1.2.1 for the redirect.
+type authError struct{ code, text string }
+
+func refuse(code, text string) *authError { return &authError{code, text} }
+
+var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 section 4.2
+
+// parseRequest validates the parameters beyond client and redirect URI.
+func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
+	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
+		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
+		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
+	for name, values := range q {
+		if len(values) > 1 {
+			return a, refuse("invalid_request", "a parameter is given twice")
+		}
+		if len(values[0]) > maxParameter {
+			return a, refuse("invalid_request", "a parameter is too long: "+known(name))
+		}
+	}
+	switch {
+	case q.Has("request"):
+		return a, refuse("request_not_supported", "request objects are not supported")
+	case q.Has("request_uri"):
+		return a, refuse("request_uri_not_supported", "request_uri is not supported")
+	case q.Has("registration"):
+		return a, refuse("registration_not_supported", "registration is not supported")
+	case q.Get("response_type") == "":
+		return a, refuse("invalid_request", "response_type is missing; send response_type=code")
+	case q.Get("response_type") != "code":
+		return a, refuse("unsupported_response_type", "only response_type=code is supported")
+	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
+		return a, refuse("invalid_request", "only response_mode=query is supported")
+	case !c.has(grantCode):
+		return a, refuse("unauthorized_client", "this client may not use the authorization code grant")
+	case a.Challenge == "":
+		return a, refuse("invalid_request", "code_challenge is missing; PKCE with S256 is required")
+	case q.Get("code_challenge_method") != "S256":
+		return a, refuse("invalid_request", "code_challenge_method must be S256")
+	case !challengeForm.MatchString(a.Challenge):
+		return a, refuse("invalid_request", "code_challenge is not one of S256")
+	case len(a.Scope) == 0:
+		return a, refuse("invalid_scope", "scope is missing")
+	case a.Wants("none") && len(a.Prompt) > 1:
+		return a, refuse("invalid_request", "prompt=none stands alone")
+	}
+	if err := parseMaxAge(q, &a); err != nil {
+		return a, err
+	}
+	if len(p.Catalogue.Possible(a.Scope, c.Scopes)) == 0 {
+		return a, refuse("access_denied", "none of the requested scopes can be lent to this client")
+	}
+	return a, nil
+}
+
+func parseMaxAge(q url.Values, a *Request) *authError {
+	if !q.Has("max_age") || q.Get("max_age") == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(q.Get("max_age"), 10, 32)
+	if err != nil || n < 0 {
+		return refuse("invalid_request", "max_age is a number of seconds")
+	}
+	a.MaxAge = &n
+	return nil
+}
+
+// known names a parameter in an error only if it is one of the protocol's:
+// what was sent is not echoed.
+func known(name string) string {
+	switch name {
+	case "scope", "state", "nonce", "login_hint", "redirect_uri", "code_challenge", "prompt", "ui_locales", "acr_values":
+		return name
+	}
+	return "an unknown one"
+}
+
+// answer sends the browser back to the app with these parameters, the state,
+// and the issuer (RFC 9207).
+func (p *Provider) answer(w http.ResponseWriter, r *http.Request, a Request, params url.Values) {
+	if a.HasState {
+		params.Set("state", a.State)
+	}
+	params.Set("iss", p.Issuer)
+	join := "?"
+	if strings.Contains(a.RedirectURI, "?") {
+		join = "&"
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, a.RedirectURI+join+params.Encode(), http.StatusSeeOther)
+}

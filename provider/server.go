@@ -1,0 +1,87 @@
+package provider
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/scopes"
+)
+
+// The paths of the endpoints, below the issuer.
+const (
+	pathAuthorize  = "/authorize"
+	pathToken      = "/token"
+	pathIntrospect = "/introspect"
+	pathUserinfo   = "/userinfo"
+	pathRevoke     = "/revoke"
+	pathKeys       = "/jwks"
+	pathMetadata   = "/.well-known/oauth-authorization-server" // RFC 8414
+)
+
+// Provider is the OpenID Provider. Every field is set before Mount.
+type Provider struct {
+	Issuer    string
+	Clients   map[string]*Client
+	Catalogue *scopes.Catalogue
+	Store     credentials.Store
+	Sessions  *credentials.Sessions
+	Ring      *keys.Ring
+	Requests  *keys.Sealer  // authorization requests
+	Codes     *keys.Sealer  // authorization codes
+	Access    time.Duration // lifetime of an access token, at most
+	Code      time.Duration // lifetime of a code
+	Now       func() time.Time
+	Log       *slog.Logger
+
+	// Browser returns the secret that binds a request to this browser, giving
+	// it one when it has none.
+	Browser func(w http.ResponseWriter, r *http.Request) string
+	// Interact goes on with a valid request: the agent's pages. They come
+	// back through Finish or Refuse.
+	Interact func(w http.ResponseWriter, r *http.Request, a Request)
+	// Fail shows an error that must not be redirected.
+	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
+}
+
+// Mount registers every endpoint.
+func (p *Provider) Mount(r *mux.Router) {
+	endpoints := op.Endpoints{
+		Token:         op.NewEndpoint(pathToken),
+		Introspection: op.NewEndpoint(pathIntrospect),
+		Userinfo:      op.NewEndpoint(pathUserinfo),
+		Revocation:    op.NewEndpoint(pathRevoke),
+		JwksURI:       op.NewEndpoint(pathKeys),
+	}
+	h := op.RegisterServer(&server{p: p}, endpoints, op.WithServerCORSOptions(nil))
+	h = p.guard(h)
+	for _, path := range []string{pathToken, pathIntrospect, pathUserinfo, pathRevoke, pathKeys, oidc.DiscoveryEndpoint} {
+		r.Handle(path, h)
+	}
+	r.Handle(pathMetadata, p.guard(http.HandlerFunc(p.metadata)))
+	r.HandleFunc(pathAuthorize, p.authorize)
+}
+
+// server is Provider as the library wants it. Methods that it leaves to
+// UnimplementedServer are grants and endpoints that this version does not have.
+type server struct {
+	op.UnimplementedServer
+	p *Provider
+}
+
+// Discovery implements op.Server.
+func (s *server) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
+	return op.NewResponse(s.p.discovery()), nil
+}
+
+// Keys implements op.Server.
+func (s *server) Keys(context.Context, *op.Request[struct{}]) (*op.Response, error) {
+	return op.NewResponse(s.p.Ring.Public()), nil
+}

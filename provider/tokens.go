@@ -1,0 +1,191 @@
+package provider
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
+)
+
+// Authentication context classes (acr): which two proofs stand behind a token.
+const (
+	acrPIN      = "urn:valetkey:acr:agent+pin"
+	acrPassword = "urn:valetkey:acr:agent+password"
+	acrHolder   = "urn:valetkey:acr:holder"
+)
+
+// actor is the agent, as the act claim of RFC 8693 section 4.1 names them.
+type actor struct {
+	Subject string `json:"sub"`
+	Issuer  string `json:"iss"`
+	Name    string `json:"name,omitempty"`
+	Email   string `json:"email,omitempty"`
+}
+
+// account is the customer account that is opened; its id is the tenant key.
+type account struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// support says by what the session was opened and when it ends.
+type support struct {
+	Credential string `json:"credential"`
+	Policy     string `json:"policy"`
+	Ticket     string `json:"ticket,omitempty"`
+	Contact    string `json:"contact,omitempty"`
+	EndsAt     string `json:"ends_at"` // RFC 3339, UTC
+}
+
+// sessionClaims is the part that access token, ID token, userinfo and introspection
+// have in common.
+type sessionClaims struct {
+	Subject  string   `json:"sub"`
+	SID      string   `json:"sid"`
+	AuthTime int64    `json:"auth_time"`
+	ACR      string   `json:"acr"`
+	AMR      []string `json:"amr,omitempty"`
+	Act      *actor   `json:"act,omitempty"`
+	Account  account  `json:"account"`
+	Support  support  `json:"support"`
+}
+
+// accessClaims are an access token's (RFC 9068). Tokens of the management API
+// have no session part.
+type accessClaims struct {
+	Issuer   string `json:"iss"`
+	Audience string `json:"aud"`
+	ClientID string `json:"client_id"`
+	Expires  int64  `json:"exp"`
+	Issued   int64  `json:"iat"`
+	ID       string `json:"jti"`
+	Scope    string `json:"scope"`
+	sessionClaims
+}
+
+// idClaims are an ID token's (OpenID Connect Core 1.0 section 2).
+type idClaims struct {
+	Issuer   string `json:"iss"`
+	Audience string `json:"aud"`
+	Expires  int64  `json:"exp"`
+	Issued   int64  `json:"iat"`
+	Nonce    string `json:"nonce,omitempty"`
+	AtHash   string `json:"at_hash,omitempty"`
+	sessionClaims
+}
+
+// errPast says that a token would be expired before it is signed.
+var errPast = errors.New("the token would be expired when it is issued")
+
+// expiry is the one place where a token's end is decided: the lifetime of
+// access tokens, and never beyond the session.
+func (p *Provider) expiry(now, sessionEnd time.Time) (int64, error) {
+	end := now.Add(p.Access)
+	if sessionEnd.Before(end) {
+		end = sessionEnd
+	}
+	if end.Unix() <= now.Unix() {
+		return 0, errPast
+	}
+	return end.Unix(), nil
+}
+
+func (p *Provider) claimsOf(s credentials.Session, c *Client) sessionClaims {
+	out := sessionClaims{
+		Subject: subjectOf(s, c), SID: s.ID, AuthTime: s.AuthTime.Unix(), AMR: s.AMR,
+		Account: account{s.Account.ID, s.Account.Name},
+		Support: support{s.Credential, s.Policy, s.Ticket, s.Contact, s.EndsAt.UTC().Format(time.RFC3339)},
+	}
+	switch {
+	case s.Agent == nil:
+		out.ACR = acrHolder
+	case s.Kind == credentials.PIN:
+		out.ACR = acrPIN
+	default:
+		out.ACR = acrPassword
+	}
+	if s.Agent != nil {
+		out.Act = &actor{Subject: s.Agent.Subject, Issuer: s.Agent.Issuer}
+		for _, claim := range c.Claims {
+			switch claim {
+			case "name":
+				out.Act.Name = s.Agent.Name
+			case "email":
+				out.Act.Email = s.Agent.Email
+			}
+		}
+	}
+	return out
+}
+
+// subjectOf decides who the app sees. A guest exists only for this credential
+// and agent and is the same at every app; the prefixes keep the three apart.
+func subjectOf(s credentials.Session, c *Client) string {
+	switch c.Subject {
+	case "account":
+		return "account:" + s.Account.ID
+	case "owner":
+		return "owner:" + s.OwnerSub
+	}
+	sum := sha256.Sum256([]byte("valetkey guest\x00" + s.Credential + "\x00" + s.AgentKey()))
+	return "guest:" + base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// accessToken builds and signs an access token of a session.
+func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string, id string, now time.Time) (string, int64, error) {
+	expires, err := p.expiry(now, s.EndsAt)
+	if err != nil {
+		return "", 0, err
+	}
+	claims := p.claimsOf(s, c)
+	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
+		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: id,
+		Scope: strings.Join(scope, " "), sessionClaims: claims,
+	})
+	return token, expires, err
+}
+
+// idToken builds and signs an ID token, by the client's algorithm.
+func (p *Provider) idToken(s credentials.Session, c *Client, nonce, access string, now time.Time) (string, error) {
+	expires, err := p.expiry(now, s.EndsAt)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(access)) // RS256 and ES256 both hash with SHA-256
+	return p.sign(keys.ForID, c.IDTokenAlg, keys.TypID, idClaims{
+		Issuer: p.Issuer, Audience: c.ID, Expires: expires, Issued: now.Unix(), Nonce: nonce,
+		AtHash: base64.RawURLEncoding.EncodeToString(sum[:16]), sessionClaims: p.claimsOf(s, c),
+	})
+}
+
+func (p *Provider) sign(purpose keys.Purpose, alg, typ string, claims any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("claims: %w", err)
+	}
+	return p.Ring.Sign(purpose, alg, typ, payload)
+}
+
+// openAccess verifies an access token of ours, of a session or of the
+// management API: type and signature, issuer, and times. exp has no leeway.
+func (p *Provider) openAccess(raw string) (accessClaims, bool) {
+	var c accessClaims
+	payload, err := p.Ring.Verify(raw, keys.ForAccess, keys.TypAccess)
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return c, false
+	}
+	now := p.Now()
+	return c, c.Issuer == p.Issuer && now.Before(time.Unix(c.Expires, 0)) && !time.Unix(c.Issued, 0).After(now.Add(clockLeeway))
+}
+
+// openSession verifies an access token that belongs to a session.
+func (p *Provider) openSession(raw string) (accessClaims, bool) {
+	c, ok := p.openAccess(raw)
+	return c, ok && c.SID != ""
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Installs what `make test` and `make lint` need and this machine lacks:
+#
+#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; e2e/node's packages
+#   scripts/setup.sh lint    golangci-lint, into ./bin
+#
+# Does nothing, quickly, when everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+GOLANGCI_LINT=v2.6.2
+
+say() { echo "setup: $*" >&2; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_postgres() {
+  local dir
+  for dir in "$(pg_config --bindir 2>/dev/null || true)" /usr/lib/postgresql/*/bin; do
+    [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && return 0
+  done
+  return 1
+}
+
+has_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable headless-shell; do
+    has "$name" && return 0
+  done
+  return 1
+}
+
+# debian_packages installs the named Debian packages, or says how to.
+debian_packages() {
+  local sudo=()
+  if ! has apt-get; then
+    say "please install, by this system's own means, what Debian calls: $*"
+    return 1
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo || ! sudo -n true 2>/dev/null; then
+      say "please run, as an administrator: apt-get install $*"
+      return 1
+    fi
+    sudo=(sudo -n)
+  fi
+  say "installing Debian packages: $*"
+  "${sudo[@]}" apt-get update -q </dev/null >&2
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -q -y --no-install-recommends "$@" </dev/null >&2
+}
+
+for_tests() {
+  local missing=()
+  has_postgres || missing+=(postgresql)
+  has_browser || missing+=(chromium)
+  has node || missing+=(nodejs)
+  has npm || missing+=(npm)
+  # The race detector needs cgo.
+  has gcc || has clang || missing+=(gcc libc6-dev)
+  if [ "${#missing[@]}" -gt 0 ]; then
+    debian_packages "${missing[@]}"
+  fi
+
+  if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    say "e2e/node needs Node 20 or newer, and this is $(node --version): please install one (see nodejs.org)"
+    return 1
+  fi
+
+  # npm leaves a copy of the lock file it installed from: older means outdated.
+  local installed=e2e/node/node_modules/.package-lock.json
+  if [ -f e2e/node/package-lock.json ] && ! [ "$installed" -nt e2e/node/package-lock.json ]; then
+    say "installing e2e/node's packages with npm ci"
+    (cd e2e/node && npm ci --no-audit --no-fund </dev/null >&2)
+    touch "$installed"
+  fi
+}
+
+is_wanted_lint() { [ -x "$1" ] && "$1" version 2>/dev/null | grep -qF " ${GOLANGCI_LINT#v} "; }
+
+for_lint() {
+  is_wanted_lint bin/golangci-lint && return
+  mkdir -p bin
+  local found
+  for found in "$(command -v golangci-lint || true)" "$(go env GOPATH)/bin/golangci-lint"; do
+    if is_wanted_lint "$found"; then
+      say "using $found"
+      ln -sf "$found" bin/golangci-lint
+      return
+    fi
+  done
+  say "installing golangci-lint $GOLANGCI_LINT into ./bin (some minutes)"
+  rm -f bin/golangci-lint
+  GOBIN="$PWD/bin" GOFLAGS= go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$GOLANGCI_LINT"
+}
+
+case "${1:-}" in
+test) for_tests ;;
+lint) for_lint ;;
+*)
+  echo "usage: scripts/setup.sh test|lint" >&2
+  exit 2
+  ;;
+esac

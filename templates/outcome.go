@@ -1,0 +1,86 @@
+package templates
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// Summary is the last page before an account is entered. It posts request and
+// enter=1 to /enter, or request to /cancel.
+type Summary struct {
+	Request  string   // sealed request, unseen
+	Account  string   // the account's display name
+	Handle   string   // the short name people say on the phone
+	Contact  string   // the person who made the credential; may be empty
+	Ticket   string   // may be empty
+	Client   string   // name of the app that will be entered
+	Agent    Agent    // Name is empty for somebody who only holds a temporary login
+	Can      []string // labels of what may be done
+	Never    []string // labels of what cannot be lent
+	EndsAt   time.Time
+	Now      time.Time // the server's time when it rendered; zero: the present
+	Existing bool      // this browser already has a session for the account
+}
+
+// summaryView is Summary as the page draws it.
+type summaryView struct {
+	Summary
+	Clock clock
+}
+
+// Summary writes the page that says what is about to be entered.
+func (s *Set) Summary(w io.Writer, p Summary) error {
+	title := "You are about to enter " + p.Account
+	if p.Existing {
+		title = "You are already in " + p.Account + " in this browser"
+	}
+	return s.render(w, "summary", title, false, summaryView{p, newClock(p.EndsAt, p.Now)})
+}
+
+// Failure is a page for what cannot go on, in plain words. It carries no
+// internal text: the caller's words are all there is.
+type Failure struct {
+	Status    int    // the HTTP status it is sent with; empty fields get words that fit it
+	Title     string // what happened
+	Text      string // why, in a sentence
+	Action    string // what to do now, in a sentence
+	RequestID string // to find the matching log entry; may be empty
+}
+
+// Failure writes an error page.
+func (s *Set) Failure(w io.Writer, p Failure) error {
+	title, action := failureWords(p.Status)
+	if p.Title == "" {
+		p.Title = title
+	}
+	if p.Action == "" {
+		p.Action = action
+	}
+	return s.render(w, "failure", p.Title, false, p)
+}
+
+// failureWords are what to say of a status when the caller says nothing.
+func failureWords(status int) (title, action string) {
+	switch {
+	case status == http.StatusNotFound:
+		return "There is no such page", "Go back to the app and start from there."
+	case status == http.StatusForbidden:
+		return "You cannot sign in here", "If you think that is wrong, ask whoever runs your support tools."
+	case status == http.StatusTooManyRequests:
+		return "Too many sign-ins at once", "Wait a minute, then try again."
+	case status >= http.StatusInternalServerError:
+		return "Support sign-in is not available", "Nothing was opened or changed. Wait a minute, then go back to the app and start again."
+	}
+	return "This sign-in cannot go on", "Go back to the app and start again."
+}
+
+// SignedOut confirms that an agent has left.
+type SignedOut struct {
+	Client string // name of the app to go back to; may be empty
+}
+
+// SignedOut writes the confirmation.
+func (s *Set) SignedOut(w io.Writer, p SignedOut) error {
+	return s.render(w, "signed-out", "You are signed out", false, p)
+}
