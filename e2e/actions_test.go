@@ -46,7 +46,7 @@ func TestActionsAreRecordedOrNotDone(t *testing.T) {
 		}
 		post("a refused one", b.docsAPI(), act(sid, "refused"), http.StatusCreated)
 		post("another product's", b.metricsAPI(), act(sid, "started"), http.StatusForbidden)
-		post("one of no session", b.docsAPI(), act("nobody", "started"), http.StatusNotFound)
+		post("one of no session", b.docsAPI(), act("nobody", "started"), http.StatusForbidden)
 		post("an outcome nobody knows", b.docsAPI(), act(sid, "maybe"), http.StatusUnprocessableEntity)
 		if answer := b.api(b.settings(), http.MethodPost, "/actions", act(sid, "started")); answer.status != http.StatusForbidden {
 			t.Errorf("a client without actions.write: %d %s, want 403", answer.status, answer.body)
@@ -56,12 +56,13 @@ func TestActionsAreRecordedOrNotDone(t *testing.T) {
 		b.revoke(pin)
 		b.wantConflict(sid, before)
 		post("a refused one after the end", b.docsAPI(), act(sid, "refused"), http.StatusCreated)
-		post("an old one again after the end", b.docsAPI(), started, http.StatusOK)
+		// What was recorded in time is not recorded again, and no leave to act now.
+		post("the first again after the end", b.docsAPI(), started, http.StatusConflict)
 		b.checkBatch(sid, started)
 
 		record := b.api(b.settings(), http.MethodGet, acme.path()+"/record", nil)
-		if n := strings.Count(string(record.body), "document.open"); record.status != http.StatusOK || n < 3 {
-			t.Errorf("the record tells of %d actions: %d %s", n, record.status, record.body)
+		if n := strings.Count(string(record.body), "document.open"); record.status != http.StatusOK || n != 7 {
+			t.Errorf("the record tells of %d actions, want 7: %d %s", n, record.status, record.body)
 		}
 	})
 }
@@ -100,7 +101,7 @@ func (b *broker) checkBatch(ended string, old map[string]any) {
 	if answer.status != http.StatusOK || len(said.Items) != len(batch) {
 		b.t.Fatalf("a batch: %d %s, want 200 with %d answers", answer.status, answer.body, len(batch))
 	}
-	for i, want := range []int{201, 200, 409, 201, 404} {
+	for i, want := range []int{201, 409, 409, 201, 403} {
 		if said.Items[i].Status != want {
 			b.t.Errorf("item %d of the batch: %+v, want %d", i, said.Items[i], want)
 		}

@@ -53,6 +53,8 @@ issuer: %[1]s
 listen: %[2]s
 database: "%[3]s"
 secrets: %[4]s
+drain: 200ms
+log: {format: json, level: debug}
 brand: {product: Northwind Docs, support: Northwind Support, accent: "#0b6e4f", help: "https://help.northwind.example"}
 
 owners:
@@ -131,7 +133,7 @@ clients:
     redirect_uris: ["%[9]s"]
     audience: %[11]s
     scopes: ["settings.*"]
-    grants: [authorization_code]
+    grants: [authorization_code, refresh_token]
     enforces: introspection
   - id: settings
     name: Northwind settings

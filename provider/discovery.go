@@ -54,11 +54,7 @@ func (p *Provider) discovery() metadata {
 		TokenAuth: secrets, IntrospectionAuth: secrets, RevocationAuth: secrets,
 		ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login"}, Claims: allClaims, IssParameter: true,
 	}
-	for _, g := range []string{grantCode, grantRefresh, grantClient} {
-		if p.any(func(c *Client) bool { return c.has(g) }) {
-			m.Grants = append(m.Grants, g)
-		}
-	}
+	m.Grants = p.grants()
 	if slices.Contains(m.Grants, grantRefresh) {
 		m.Scopes = append(m.Scopes, "offline_access")
 	}
@@ -73,6 +69,16 @@ func (p *Provider) discovery() metadata {
 	}
 	m.IDTokenAlgs = p.IDTokenAlgs()
 	return m
+}
+
+// grants are the grant types that some client has.
+func (p *Provider) grants() (out []string) {
+	for _, g := range []string{grantCode, grantRefresh, grantClient} {
+		if p.any(func(c *Client) bool { return c.has(g) }) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // IDTokenAlgs are the algorithms that some client's ID tokens are signed with.

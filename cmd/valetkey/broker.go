@@ -101,7 +101,9 @@ func (b *broker) router() http.Handler {
 	b.pages.Mount(r)
 	agents := b.wireStaff()
 	b.provider.Interact = agents.Begin
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the library announces every route
 	b.provider.Mount(r)
+	slog.SetDefault(b.log)
 	agents.Mount(r)
 	b.wireAPI().Mount(r)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

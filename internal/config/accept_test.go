@@ -110,6 +110,28 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestLaterFeaturesWarn: what this version lacks and refuses by itself is a
+// warning, so that one file can serve several versions.
+func TestLaterFeaturesWarn(t *testing.T) {
+	t.Parallel()
+	const secret = "    secret: \"${DOCS_SECRET}\"\n"
+	for lines, key := range map[string]string{
+		"    secret: short\n":                   "clients[docs].secret",
+		"    jwks: {keys: [1]}\n":               "clients[docs].jwks",
+		"    jwks_file: keys.json\n":            "clients[docs].jwks_file",
+		secret + "    require: {pkce: false}\n": "clients[docs].require.pkce",
+		secret + "    grants: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n": "clients[docs].grants",
+	} {
+		found := false
+		for _, w := range mustParse(t, strings.Replace(base, secret, lines, 1)).Warnings {
+			found = found || w.Key == key
+		}
+		if !found {
+			t.Errorf("no warning about %s", key)
+		}
+	}
+}
+
 func TestParseDuration(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{

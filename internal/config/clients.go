@@ -17,7 +17,7 @@ type Client struct {
 	ID string `key:"id" required:"the client_id of this app"`
 	// Name is what owners and agents read. Default: the id.
 	Name string `key:"name"`
-	// Secret is the client_secret, at least 16 characters.
+	// Secret is the client_secret; fewer than 16 characters are a warning.
 	Secret Secret `key:"secret"`
 	// JWKS would hold public keys for private_key_jwt, which is not available
 	// in this version.

@@ -155,7 +155,6 @@ v.yaml:18: policies.support-pin.confirm: asks for owner confirmation, which is n
 v.yaml:20: clients[docs].redirect_uris: needs at least one URL for authorization_code; add it, or write grants: [client_credentials]
 v.yaml:21: clients[docs].secret: needs the environment variable NOT_SET, which is not set; set it
 v.yaml:22: clients[1].id: is already taken on line 20; choose another
-v.yaml:23: clients[1].secret: must have at least 16 characters; make a random one, such as openssl rand -hex 32 prints
 v.yaml:24: clients[1].redirect_uris[0]: must begin with https://; http is accepted on loopback only`
 	_, err := Parse("v.yaml", []byte(text), baseEnv)
 	if err == nil || err.Error() != want {

@@ -7,7 +7,8 @@ import (
 	"unicode"
 )
 
-// shortestSecret is 16 characters: long enough that nobody guesses a random one.
+// shortestSecret is 16 characters: long enough that nobody guesses a random
+// one. A shorter one is a warning, an empty one a problem.
 const shortestSecret = 16
 
 func (k checker) clients() {
@@ -42,11 +43,13 @@ func (k checker) clientProof(key string, c Client) {
 	}
 	for _, name := range []string{"jwks", "jwks_file"} {
 		if k.has(key + "." + name) {
-			k.bad(key+"."+name, "is for private_key_jwt, which is not available in this version; use secret")
+			k.warn(key+"."+name, "is for private_key_jwt, which is not available in this version; this client cannot prove who it is yet")
 		}
 	}
-	if k.has(key+".secret") && len(c.Secret.Reveal()) < shortestSecret {
-		k.bad(key+".secret", "must have at least %d characters; make a random one, such as openssl rand -hex 32 prints", shortestSecret)
+	if n := len(c.Secret.Reveal()); k.has(key+".secret") && n == 0 {
+		k.bad(key+".secret", "is empty; make a random one, such as openssl rand -hex 32 prints")
+	} else if k.has(key+".secret") && n < shortestSecret {
+		k.warn(key+".secret", "has fewer than %d characters; make a random one, such as openssl rand -hex 32 prints", shortestSecret)
 	}
 	if c.Public && c.Has(GrantClient) {
 		k.bad(key+".grants", "has client_credentials, which a public client cannot prove; remove it, or give the client a secret")
@@ -64,7 +67,7 @@ func (k checker) clientGrants(key string, c Client) {
 	case c.Has(GrantExchange) && c.MayAPI("credentials.mint"):
 		k.bad(grants, "has token exchange beside credentials.mint: one client must not both make and use credentials; make two clients")
 	case c.Has(GrantExchange):
-		k.bad(grants, "has token exchange, which is not available in this version; remove it")
+		k.warn(grants, "has token exchange, which is not available in this version; it is refused")
 	case c.Has(GrantRefresh) && !c.Has(GrantCode):
 		k.bad(grants, "has refresh_token without authorization_code, which issues them; add it, or remove refresh_token")
 	}
@@ -128,7 +131,7 @@ func (k checker) audience(key, audience string) {
 
 func (k checker) required(key string, r Require) {
 	if !r.PKCE {
-		k.bad(key+".pkce", "cannot be false in this version: every app uses PKCE; remove it")
+		k.warn(key+".pkce", "has no effect in this version: every app uses PKCE; remove it")
 	}
 	if r.PAR {
 		k.bad(key+".par", "cannot be true: pushed authorization requests are not available in this version; remove it")

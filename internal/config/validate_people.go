@@ -149,8 +149,8 @@ func hashProblem(s string) string {
 	switch m, t, p := number(2), number(3), number(4); {
 	case parts[1] != "19":
 		return "must be of argon2 version 19; make it anew"
-	case m < 8192 || m > 1048576:
-		return "must have m (memory) from 8192 to 1048576 KiB; make it anew, such as with m=65536"
+	case m < 8*p || m > 1048576:
+		return "must have m (memory) from 8 times p to 1048576 KiB; make it anew, such as with m=65536"
 	case t < 1 || t > 10:
 		return "must have t (passes) from 1 to 10; make it anew, such as with t=3"
 	case p < 1 || p > 255:

@@ -59,7 +59,10 @@ func TestCodeOfAnotherAccount(t *testing.T) {
 func (w *world) uses(s credentials.Session, refresh []byte) map[string]func() error {
 	ctx := w.t.Context()
 	return map[string]func() error{
-		"look":    func() error { _, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(ctx, s.ID); return err },
+		"look": func() error {
+			_, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(ctx, s.ID)
+			return err
+		},
 		"code":    func() error { _, err := w.Issue(ctx, grant(s)); return err },
 		"touch":   func() error { _, err := w.Touch(ctx, s.Account.ID, s.ID, time.Time{}); return err },
 		"refresh": func() error { _, err := w.refresh(refresh, []byte(credentials.NewID())); return err },
@@ -106,8 +109,8 @@ func (w *world) endsBy(name string, cause credentials.Cause, idle, length time.D
 	}
 	left := idle
 	if cause == credentials.CauseTime {
-		for left = length; left > idle; left -= idle - 1 {
-			w.clock.add(idle - 1)
+		for left = length; left > idle; left -= idle - time.Microsecond {
+			w.clock.add(idle - time.Microsecond)
 			if _, err := w.Touch(w.t.Context(), name, s.ID, time.Time{}); err != nil {
 				w.t.Fatalf("%s: used in time: %v", name, err)
 			}

@@ -1,0 +1,429 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/valetkey/valetkey/audit"
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// scene is a database in which every verb has something to do.
+type scene struct {
+	*world
+	session credentials.Session // with a refresh token "r0" and a token for actions
+	held    credentials.Reservation
+	lapsed  string
+}
+
+func (w *world) scene() *scene {
+	w.t.Helper()
+	s := &scene{world: w, session: w.enter(agent(1), "acme", "123456")}
+	g := grant(s.session)
+	g.Refresh = w.token(s.session, "r0")
+	if _, err := w.Issue(w.t.Context(), g); err != nil {
+		w.t.Fatal(err)
+	}
+	w.mint(minting("acme", "654321", func(m *credentials.Minting) { m.Credential.Tries = 1 }))
+	w.mint(login("acme", "guest@x.example"))
+	var err error
+	if s.held, err = w.Reserve(w.t.Context(), credentials.Try{ID: "held", Agent: agent(2), Handle: "h-acme", Digits: 6}); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// verbs are all verbs that write, each with something to do once.
+func (s *scene) verbs() map[string]func(context.Context) error {
+	a := agent(3)
+	g, act := grant(s.session), action(s.session)
+	mark := credentials.Mark{Who: "operator", ID: "root"}
+	return map[string]func(context.Context) error{
+		"mint": func(ctx context.Context) error {
+			_, _, err := s.Mint(ctx, minting("new", "111111", func(m *credentials.Minting) {
+				m.Idempotency = &credentials.Idempotency{Client: "c", Key: "k", Digest: []byte("d")}
+			}))
+			return err
+		},
+		"revoke": func(ctx context.Context) error { return s.Revoke(ctx, "acme", "", byOwner) },
+		"reserve": func(ctx context.Context) error {
+			_, err := s.Reserve(ctx, credentials.Try{ID: "1", Agent: a, Handle: "h-acme", Digits: 6})
+			return err
+		},
+		"settle right": func(ctx context.Context) error {
+			_, err := s.Settle(ctx, credentials.Settlement{Reservation: s.held, Matched: s.held.PINs[0].ID, SID: "sid"})
+			return err
+		},
+		"settle wrong": func(ctx context.Context) error {
+			_, err := s.Settle(ctx, credentials.Settlement{Reservation: s.held, SID: "sid"})
+			if isNoMatch(err) {
+				return nil
+			}
+			return err
+		},
+		"password": func(ctx context.Context) error {
+			found, err := s.Login(ctx, "guest@x.example")
+			if err != nil {
+				return err
+			}
+			_, err = s.RedeemPassword(ctx, credentials.PasswordTry{Login: found, ID: "1", Agent: &a, Right: true, SID: "sid"})
+			return err
+		},
+		"issue": func(ctx context.Context) error { _, err := s.Issue(ctx, g); return err },
+		"refresh": func(ctx context.Context) error {
+			_, _, err := s.Refresh(ctx, credentials.Refreshing{Hash: []byte("r0"), Client: "docs", Next: []byte("r1"),
+				Scope: func(g string) (string, error) { return g, nil }})
+			return err
+		},
+		"touch": func(ctx context.Context) error {
+			_, err := s.Touch(ctx, "acme", s.session.ID, s.clock.now().Add(time.Hour))
+			return err
+		},
+		"act": func(ctx context.Context) error { _, err := s.Act(ctx, act); return err },
+		"end": func(ctx context.Context) error {
+			_, err := s.End(ctx, "acme", s.session.ID, credentials.CauseSignedOut, mark)
+			return err
+		},
+		"suspend": func(ctx context.Context) error { return s.Suspend(ctx, agent(1).Key(), true, mark) },
+	}
+}
+
+// contents is everything that the verbs keep, to compare.
+func (w *world) contents() string {
+	w.t.Helper()
+	var out strings.Builder
+	for _, table := range []string{
+		"SELECT id, name, seq, at FROM accounts ORDER BY id", "SELECT id, suspended_at, seen_at FROM agents ORDER BY id",
+		"SELECT id, state, reserved, wrong, uses_left, ticket_misses FROM credentials ORDER BY id",
+		"SELECT sid, active_at, auth_time, ended_at, cause FROM sessions ORDER BY sid", "SELECT id, state, compared, forgiven, sid FROM tries ORDER BY id",
+		"SELECT hour, n, weak FROM wrong_hours ORDER BY hour", "SELECT id, sid, at FROM grants ORDER BY id",
+		"SELECT made_at, replaced_at, spent FROM refresh_tokens ORDER BY hash", "SELECT audience, id, seq FROM actions ORDER BY audience, id",
+		"SELECT client, request_key, credential FROM idempotency ORDER BY client, request_key", "SELECT chain, seq, kind FROM record ORDER BY chain, seq",
+		"SELECT chain, seq, person FROM record_people ORDER BY chain, seq, person", "SELECT epoch, n, sid FROM endings ORDER BY n", "SELECT epoch, n FROM endings_counter",
+	} {
+		rows, err := w.engine.read.QueryContext(w.t.Context(), table)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		columns, _ := rows.Columns()
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(sql.NullString)
+			}
+			if err := rows.Scan(values...); err != nil {
+				w.t.Fatal(err)
+			}
+			for _, v := range values {
+				fmt.Fprint(&out, v.(*sql.NullString).String, "|")
+			}
+			out.WriteString("\n")
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+// names are the verbs, in no order.
+func names() []string {
+	s := &scene{world: &world{clock: newClock()}, held: credentials.Reservation{PINs: make([]credentials.Candidate, 1)}}
+	var out []string
+	for name := range s.verbs() {
+		out = append(out, name)
+	}
+	return out
+}
+
+// TestEveryStatementMayFail: wherever a verb fails it says so and has stored
+// nothing; and once nothing fails it works as if nothing had.
+func TestEveryStatementMayFail(t *testing.T) {
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.SQLite(t)).scene()
+			before := s.contents()
+			marker := errors.New("marker")
+			verb := s.verbs()[name]
+			failed := 0
+			for at := 1; ; at++ {
+				n := 0
+				s.probe = func(statement string) error {
+					if n++; n == at && statement != "COMMITTED" {
+						return marker
+					}
+					return nil
+				}
+				err := verb(t.Context())
+				s.probe = nil
+				if err == nil {
+					break
+				}
+				if failed++; !errors.Is(err, marker) {
+					t.Fatalf("statement %d failed and the verb says %v", at, err)
+				}
+				if after := s.contents(); after != before {
+					t.Fatalf("statement %d failed and something was stored:\n%s\nbefore:\n%s", at, after, before)
+				}
+			}
+			if failed < 4 || s.contents() == before {
+				t.Errorf("%d statements could fail; the verb changed something: %v", failed, s.contents() != before)
+			}
+			s.sound()
+		})
+	}
+}
+
+// TestUnknownResult: stored, but reported as failed, is told as "not known";
+// the verb is not done a second time.
+func TestUnknownResult(t *testing.T) {
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.SQLite(t)).scene()
+			commits := 0
+			s.probe = func(statement string) error {
+				if statement != "COMMITTED" {
+					return nil
+				}
+				commits++
+				return errors.New("the connection was lost")
+			}
+			err := s.verbs()[name](t.Context())
+			s.probe = nil
+			if !errors.Is(err, credentials.ErrUnknownResult) || commits != 1 {
+				t.Errorf("%d commits, %v", commits, err)
+			}
+			s.sound()
+		})
+	}
+}
+
+// TestConflictsAreTriedAgain: each verb is done once, however often it has to
+// begin again, and not for ever.
+func TestConflictsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.Postgres(t)).scene()
+			verb := s.verbs()[name]
+			left := 3
+			conflict := func(statement string) error {
+				if statement == "COMMIT" && left > 0 {
+					left--
+					return &pgconn.PgError{Code: "40001"}
+				}
+				return nil
+			}
+			s.probe = conflict
+			err := verb(t.Context())
+			s.probe = nil
+			if err != nil || left != 0 {
+				t.Errorf("%d conflicts left, %v", left, err)
+			}
+			s.sound()
+			if name != "touch" {
+				return
+			}
+			left = 1 << 20
+			s.probe = conflict
+			if err := verb(t.Context()); err == nil || 1<<20-left > verbTries {
+				t.Errorf("a conflict that stays: %d tries, %v", 1<<20-left, err)
+			}
+		})
+	}
+}
+
+// TestCancelledRequest: a verb runs to its end although its request is gone.
+func TestCancelledRequest(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.scene()
+		before := w.contents()
+		for _, name := range []string{"mint", "settle right", "end", "suspend", "revoke"} {
+			ctx, cancel := context.WithCancel(t.Context())
+			w.probe = func(statement string) error {
+				if statement == "BEGIN" {
+					cancel() // the visitor leaves when the transaction begins
+				}
+				return nil
+			}
+			if err := s.verbs()[name](ctx); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			w.probe = nil
+			after := w.contents()
+			if after == before {
+				t.Errorf("%s did nothing", name)
+			}
+			before = after
+			cancel()
+		}
+		w.sound()
+	})
+}
+
+// TestClosedDatabase: without a database everything is an error, never an answer.
+func TestClosedDatabase(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.scene()
+		w.Close()
+		for name, verb := range s.verbs() {
+			if err := verb(t.Context()); err == nil || isNoMatch(err) || errors.Is(err, credentials.ErrNotFound) || errors.Is(err, credentials.ErrNotAudience) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for name, err := range w.reads(s.session) {
+			if err == nil || errors.Is(err, credentials.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func (w *world) reads(s credentials.Session) map[string]error {
+	ctx := w.t.Context()
+	out := map[string]error{"ready": w.Ready(ctx), "clock": w.CheckClock(ctx), "sweep": w.SweepOnce(ctx)}
+	_, out["session"] = w.Session(ctx, s.ID)
+	_, out["live"] = (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(ctx, s.ID)
+	_, out["salt"] = w.Salt(ctx, "acme")
+	_, out["login"] = w.Login(ctx, "guest@x.example")
+	_, out["suspended"] = w.Suspended(ctx, agent(1).Key())
+	_, out["account"] = w.Account(ctx, "acme")
+	_, out["credential"] = w.Credential(ctx, "acme", s.Credential)
+	_, out["credentials"] = w.Credentials(ctx, "acme", credentials.Page{Limit: 1})
+	_, out["sessions"] = w.Sessions(ctx, "acme", credentials.Page{Limit: 1})
+	_, out["record"] = w.Record(ctx, "acme", credentials.RecordPage{Limit: 1})
+	_, out["refresh token"] = w.RefreshToken(ctx, []byte("r0"))
+	_, out["agents"] = w.Agents(ctx)
+	_, out["signing keys"] = w.Ring(ctx, []string{"RS256"})
+	_, out["otp"] = w.UseOTP(ctx, "sam", 1)
+	return out
+}
+
+// TestLostConnections: PostgreSQL ends the connections in the middle of work.
+// What was acknowledged is there, what failed was told, and work goes on.
+func TestLostConnections(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	w.mint(login("acme", "guest@x.example"))
+	other, err := openEngine(t.Context(), "sqlite::memory:")
+	if err == nil {
+		other.close()
+	}
+	var opened, failed atomic.Int64
+	var known sync.Map
+	parallel(40, func(i int) {
+		if i%10 == 5 {
+			_, _ = w.engine.read.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+			return
+		}
+		for n := range 5 {
+			a := agent(10*i + n)
+			s, err := w.password(credentials.NewID(), &a, "guest@x.example", "")
+			if err != nil {
+				failed.Add(1)
+				continue
+			}
+			opened.Add(1)
+			known.Store(s.ID, true)
+		}
+	})
+	known.Range(func(sid, _ any) bool {
+		if _, err := w.Session(t.Context(), sid.(string)); err != nil {
+			t.Errorf("an acknowledged session: %v", err)
+		}
+		return true
+	})
+	if failed.Load() == 0 || opened.Load() == 0 {
+		t.Logf("%d opened, %d failed", opened.Load(), failed.Load())
+	}
+	w.sound()
+}
+
+// TestEntryOfEveryVerb: each decision has one entry, with what it says of it.
+func TestEntryOfEveryVerb(t *testing.T) {
+	want := map[string]map[string]int{
+		"mint": {credentials.RecordMinted: 1}, "settle right": {credentials.RecordOpened: 1}, "settle wrong": {credentials.RecordRefusedTry: 1},
+		"password": {credentials.RecordOpened: 1}, "issue": {credentials.RecordToken: 1}, "refresh": {credentials.RecordToken: 1},
+		"act": {credentials.RecordAction: 1}, "end": {credentials.RecordEnded: 1}, "reserve": {}, "touch": {},
+		"revoke":  {credentials.RecordRevoked: 2, credentials.RecordEnded: 1},
+		"suspend": {credentials.RecordSuspended: 1, credentials.RecordEnded: 1},
+	}
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.SQLite(t)).scene()
+			count := func() map[string]int {
+				out := map[string]int{}
+				for _, chain := range []string{itself, "acme", "new"} {
+					for kind, n := range s.kinds(chain) {
+						out[kind] += n
+					}
+				}
+				return out
+			}
+			before := count()
+			if err := s.verbs()[name](t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			after := count()
+			for kind, n := range before {
+				if after[kind] -= n; after[kind] == 0 {
+					delete(after, kind)
+				}
+			}
+			if fmt.Sprint(after) != fmt.Sprint(want[name]) {
+				t.Errorf("entries %v, want %v", after, want[name])
+			}
+		})
+	}
+}
+
+// TestRecordNeverShowsSecrets: nothing of what was typed is kept.
+func TestRecordNeverShowsSecrets(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.SQLite(t))
+	mint, redeem := w.minter()
+	m, err := mint.Mint(t.Context(), request("acme", "support-pin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := redeem.PIN(t.Context(), "1", agent(1), "h-acme", credentials.NewSecret("987123"), "why"); !isNoMatch(err) {
+		t.Fatal(err)
+	}
+	if _, err := redeem.PIN(t.Context(), "2", agent(1), "h-acme", m.Secret, "why"); err != nil {
+		t.Fatal(err)
+	}
+	var export strings.Builder
+	for _, e := range append(w.record("acme"), w.record(itself)...) {
+		e.Digests, e.Hash, e.Prev = nil, nil, nil
+		e.About = append([]audit.Person(nil), e.About...)
+		for i := range e.About {
+			e.About[i].Salt, e.About[i].ID = nil, ""
+		}
+		if err := e.Export(&export); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, secret := range []string{m.Secret.Reveal(), "987123"} {
+		if strings.Contains(export.String(), secret) || strings.Contains(w.contents(), secret) {
+			t.Errorf("%s is kept", secret)
+		}
+	}
+}
