@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return errUsage{fmt.Errorf("%w; see «%s --help»", err, c.CommandPath())}
 	})
-	root.AddCommand(serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), agentsCommand(), auditCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), agentsCommand(), auditCommand(), hashCommand(), versionCommand())
 	asked, err := root.ExecuteC()
 	if err == nil {
 		return exitDone

@@ -73,7 +73,7 @@ type Person struct {
 	Claims Claims `key:"claims"`
 	// PasswordHash is an argon2id hash in PHC form: $argon2id$v=19$m=…,t=…,p=…$salt$hash,
 	// with m (memory) from 8p to 1048576 KiB and t (passes) from 1 to 10.
-	PasswordHash Secret `key:"password_hash" required:"an argon2id hash, such as argon2 SALT -id -t 3 -m 16 -e prints"`
+	PasswordHash Secret `key:"password_hash" required:"an argon2id hash, such as valetkey hash-password prints"`
 	// TOTP is the base32 secret of an authenticator app. Default: none, with a
 	// warning.
 	TOTP Secret `key:"totp"`
