@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -128,18 +129,18 @@ func DraftRefusedPassword(p PasswordTry, why error) audit.Draft {
 }
 
 func causeOf(why error) string {
-	switch e := why.(type) {
-	case nil:
+	var dead *Unusable
+	var pause *Paused
+	switch {
+	case why == nil:
 		return whyNoMatch
-	case *Unusable:
-		return string(e.State)
-	case *Paused:
+	case errors.As(why, &dead):
+		return string(dead.State)
+	case errors.As(why, &pause):
 		return whyPaused
-	}
-	switch why { //nolint:errorlint // the rules return the sentinels themselves
-	case ErrTicket:
+	case errors.Is(why, ErrTicket):
 		return whyTicket
-	case ErrSuspended:
+	case errors.Is(why, ErrSuspended):
 		return whySuspend
 	}
 	return why.Error()

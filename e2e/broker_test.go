@@ -22,8 +22,10 @@ const patience = 90 * time.Second
 type broker struct {
 	t        testing.TB
 	issuer   string
+	at       string // where this node listens; the issuer, unless it is a second one
 	dsn      string
 	dir      string
+	file     string // of the configuration, in dir
 	env      map[string]string
 	nodePort int // of the callback that the Node client listens on
 
@@ -37,39 +39,77 @@ type broker struct {
 	meta   *metadata
 }
 
-// start writes the configuration, and on PostgreSQL the secrets file, and
-// serves on an empty database that nobody has migrated.
+// start serves on an empty database that nobody has migrated. On PostgreSQL
+// it makes the secrets file first, as an operator does.
 func start(t testing.TB, dsn string) *broker {
 	t.Helper()
-	port := freePort(t)
-	b := &broker{
-		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t),
-		issuer: fmt.Sprintf("http://127.0.0.1:%d", port),
-		logs:   &output{}, tape: &tape{}, tokens: map[string]string{},
-	}
-	text := fmt.Sprintf(configuration, b.issuer, fmt.Sprintf("127.0.0.1:%d", port), dsn,
-		filepath.Join(b.dir, "valetkey.secrets"), people(),
-		docsCallback, b.nodeCallback(), filesCallback, metricsCallback, docsAudience, metricsAudience)
-	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b := prepare(t, dsn)
 	if strings.HasPrefix(dsn, "postgres") {
-		// Several nodes share one, so on PostgreSQL it is made on purpose.
 		if out, err := b.command("secrets", "init", "--config", b.config()).CombinedOutput(); err != nil {
 			t.Fatalf("valetkey secrets init: %v\n%s", err, out)
 		}
 	}
-	t.Cleanup(func() {
-		b.kill()
-		if t.Failed() {
-			t.Logf("the program's output:\n%s", b.logs.tail(6000))
-		}
-	})
 	b.serve()
 	return b
 }
 
-func (b *broker) config() string { return filepath.Join(b.dir, "valetkey.yaml") }
+// prepare writes the configuration, and has the process ended with the test.
+func prepare(t testing.TB, dsn string) *broker {
+	t.Helper()
+	b := &broker{
+		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t),
+		logs: &output{}, tape: &tape{}, tokens: map[string]string{},
+	}
+	b.listen(freePort(t))
+	t.Cleanup(func() { b.end() })
+	return b
+}
+
+// listen names the address in the configuration; the issuer is the first one
+// that was, since all nodes of an installation share it.
+func (b *broker) listen(port int) {
+	b.t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	b.at = "http://" + address
+	if b.issuer == "" {
+		b.issuer = b.at
+	}
+	text := fmt.Sprintf(configuration, b.issuer, address, b.dsn,
+		filepath.Join(b.dir, "valetkey.secrets"), people(),
+		docsCallback, b.nodeCallback(), filesCallback, metricsCallback, docsAudience, metricsAudience)
+	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// sibling starts a second node on the same database with the same secrets. It
+// is reached at its own address, and says the shared issuer.
+func (b *broker) sibling() *broker {
+	b.t.Helper()
+	second := &broker{
+		t: b.t, dsn: b.dsn, dir: b.dir, env: b.env, nodePort: b.nodePort, issuer: b.issuer,
+		file: "second.yaml", logs: &output{}, tape: &tape{}, tokens: map[string]string{},
+	}
+	second.listen(freePort(b.t))
+	b.t.Cleanup(func() { second.end() })
+	second.serve()
+	return second
+}
+
+// end is what is left to do when the test is over.
+func (b *broker) end() {
+	b.kill()
+	if b.t.Failed() {
+		b.t.Logf("the program's output:\n%s", b.logs.tail(6000))
+	}
+}
+
+func (b *broker) config() string {
+	if b.file != "" {
+		return filepath.Join(b.dir, b.file)
+	}
+	return filepath.Join(b.dir, "valetkey.yaml")
+}
 
 func (b *broker) nodeCallback() string {
 	return fmt.Sprintf("http://127.0.0.1:%d/callback", b.nodePort)
@@ -110,7 +150,7 @@ func (b *broker) awaitReady() {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if response, err := client.Get(b.issuer + "/readyz"); err == nil {
+		if response, err := client.Get(b.at + "/readyz"); err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {
 				return
@@ -159,6 +199,16 @@ func freePort(t testing.TB) int {
 	}
 	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// listenOn takes a port of loopback that freePort has found.
+func listenOn(t testing.TB, port int) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
 }
 
 // output keeps what the processes of a broker printed, over restarts.

@@ -28,6 +28,12 @@ func TestNoSecretIsLeft(t *testing.T) {
 			"the database while it was served":  running,
 			"the database after it was stopped": b.database(),
 		}
+		// The search must see what is there, or finding nothing means nothing.
+		for place, text := range places {
+			if want := map[bool]string{true: `"level"`, false: acme.id}[place == "the log"]; !strings.Contains(text, want) {
+				t.Errorf("%s (%d bytes) does not even hold %q", place, len(text), want)
+			}
+		}
 		for name, secret := range secrets {
 			for place, text := range places {
 				if form := secret.in(text); form != "" {

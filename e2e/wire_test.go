@@ -100,11 +100,13 @@ func (b *broker) send(request *http.Request) exchange {
 	}
 }
 
-// request builds one; a target without a host is the broker's.
+// request builds one; a target without a host is the broker's, and what is
+// addressed to the issuer goes to this node of it.
 func (b *broker) request(method, target string, body io.Reader) *http.Request {
 	b.t.Helper()
-	if strings.HasPrefix(target, "/") {
-		target = b.issuer + target
+	target = b.at + strings.TrimPrefix(target, b.issuer)
+	if elsewhere, err := url.Parse(target); err != nil || !strings.HasPrefix(elsewhere.Path, "/") {
+		b.t.Fatalf("%q is no address of the broker", target)
 	}
 	request, err := http.NewRequestWithContext(b.t.Context(), method, target, body)
 	if err != nil {

@@ -42,7 +42,10 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Browser = p.Browser(w, r)
-	p.seal(&a)
+	if p.seal(&a); len(a.Sealed) > maxSealed {
+		p.Refuse(w, r, a, "invalid_request", "the parameters are too much together")
+		return
+	}
 	p.Interact(w, r, a)
 }
 
@@ -82,7 +85,12 @@ func (p *Provider) Refuse(w http.ResponseWriter, r *http.Request, a Request, cod
 // Finish sends the app a code for the session. It writes nothing: the code is
 // sealed, and its one use is settled when it comes to the token endpoint.
 func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s credentials.Session) {
-	granted := p.narrow(a.Scope, s, p.Clients[a.Client])
+	client := p.Clients[a.Client]
+	if a.Expected != "" && a.Expected != subjectOf(s, client) {
+		p.Refuse(w, r, a, "login_required", "the support session in this browser is not the one of the id_token_hint")
+		return
+	}
+	granted := p.narrow(a.Scope, s, client)
 	if len(granted) == 0 {
 		p.Refuse(w, r, a, "access_denied", "the customer lent none of the requested scopes")
 		return

@@ -9,11 +9,19 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// VerifyClient implements op.Server.
+// VerifyClient implements op.Server. The grant is looked at here too, because
+// the library's own answers are not those of RFC 6749 section 5.2.
 func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	c, err := s.p.authenticate(r.Header, r.Form, r.Data)
 	if err != nil {
 		return nil, err
+	}
+	grant := r.Form.Get("grant_type")
+	switch {
+	case grant == grantClient && c.Public:
+		return nil, invalidClient("client_credentials is for clients with a secret")
+	case grant != "" && !c.has(grant):
+		return nil, oidc.ErrUnauthorizedClient().WithDescription("this client may not use this grant type")
 	}
 	return opClient{c}, nil
 }
@@ -22,9 +30,6 @@ func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredenti
 // client_secret_post, or a public client, which has nothing to prove here and
 // proves itself by PKCE. Unknown clients and wrong secrets are told the same.
 func (p *Provider) authenticate(h http.Header, form url.Values, cc *op.ClientCredentials) (*Client, error) {
-	if cc.ClientAssertion != "" || form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "" {
-		return nil, invalidClient("client assertions are not supported; use client_secret_basic or client_secret_post")
-	}
 	if id := form.Get("client_id"); id != "" && id != cc.ClientID {
 		return nil, oidc.ErrInvalidRequest().WithDescription("client_id differs between header and body")
 	}

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-
-	"github.com/valetkey/valetkey/scopes"
 )
 
 // metadata is OpenID Connect Discovery 1.0 section 3 and RFC 8414. It says only
@@ -63,7 +61,7 @@ func (p *Provider) discovery() metadata {
 		m.RevocationAuth = m.TokenAuth
 	}
 	for _, s := range p.Catalogue.All() {
-		if p.Catalogue.Lendable(s.Name) && p.any(func(c *Client) bool { return scopes.Patterns(c.Scopes).Match(s.Name) }) {
+		if p.Catalogue.Lendable(s.Name) && p.any(func(c *Client) bool { return c.Scopes.Match(s.Name) }) {
 			m.Scopes = append(m.Scopes, s.Name)
 		}
 	}

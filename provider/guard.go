@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -78,6 +79,8 @@ func check(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return oidc.ErrInvalidRequest().WithDescription("the parameters cannot be read, or are more than %d bytes", maxBody)
 	}
+	exactNames(r.Form)
+	exactNames(r.PostForm)
 	query := r.URL.Query()
 	if r.Method == http.MethodPost && len(query) > 0 || query.Has("access_token") {
 		return oidc.ErrInvalidRequest().WithDescription("send parameters in the body; nothing is accepted in the query")
@@ -85,25 +88,57 @@ func check(w http.ResponseWriter, r *http.Request) error {
 	return duplicates(r)
 }
 
-// precheck answers two things before the library does, which gives them other
-// errors than RFC 6749 section 5.2: a grant type that nobody here has, and a
-// client that does not say who it is.
+// parameterName is what the protocol's parameters look like.
+var parameterName = regexp.MustCompile(`^[a-z_]+$`)
+
+// exactNames drops what is no parameter of the protocol. The library compares
+// names without regard to case: Client_ID would come beside a client_id.
+func exactNames(form url.Values) {
+	for name := range form {
+		if !parameterName.MatchString(name) {
+			delete(form, name)
+		}
+	}
+}
+
+// precheck answers before the library does what that gives other errors than
+// RFC 6749 section 5.2: a grant type that nobody here has, and a client that
+// does not say who it is or tries to in a way that we do not have.
 func (p *Provider) precheck(r *http.Request) error {
 	switch r.URL.Path {
 	case pathToken:
 		if grant := r.PostForm.Get("grant_type"); grant != "" && !slices.Contains(p.grants(), grant) {
 			return oidc.ErrUnsupportedGrantType().WithDescription("the grant type is not supported")
 		}
-	case pathIntrospect:
-		if r.Header.Get("Authorization") == "" && r.PostForm.Get("client_secret") == "" && r.PostForm.Get("client_assertion") == "" {
-			return invalidClient("introspection is for clients that prove who they are")
-		}
-	case pathRevoke:
+	case pathIntrospect, pathRevoke:
+		r.Form.Del("grant_type") // which the library judges here too
 	default:
 		return nil
 	}
-	if r.Header.Get("Authorization") == "" && r.PostForm.Get("client_id") == "" && r.PostForm.Get("client_assertion") == "" {
+	return presented(r)
+}
+
+// presented refuses a request in which no client presents itself by
+// client_secret_basic, client_secret_post or, but for introspection, its id.
+func presented(r *http.Request) error {
+	if r.PostForm.Has("client_assertion") || r.PostForm.Has("client_assertion_type") {
+		return invalidClient("client assertions are not supported; use client_secret_basic or client_secret_post")
+	}
+	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	if r.Header.Get("Authorization") != "" {
+		rawID, rawSecret, ok := r.BasicAuth()
+		var idErr, secretErr error
+		id, idErr = url.QueryUnescape(rawID) // RFC 6749 section 2.3.1
+		secret, secretErr = url.QueryUnescape(rawSecret)
+		if !ok || idErr != nil || secretErr != nil {
+			return invalidClient("the Authorization header is not one of client_secret_basic")
+		}
+	}
+	switch {
+	case id == "":
 		return invalidClient("the client does not say who it is")
+	case r.URL.Path == pathIntrospect && secret == "":
+		return invalidClient("introspection is for clients that prove who they are")
 	}
 	return nil
 }
@@ -166,7 +201,10 @@ type guarded struct {
 
 func (g *guarded) WriteHeader(status int) {
 	g.written = true
-	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+	if status >= http.StatusBadRequest {
+		g.Header().Set("Cache-Control", "no-store") // even where the answer itself may be kept
+	}
+	if status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusBadRequest && g.r.URL.Path == pathUserinfo {
 		g.Header().Set("WWW-Authenticate", g.challenge(status))
 	}
 	g.ResponseWriter.WriteHeader(status)
@@ -183,6 +221,8 @@ func (g *guarded) challenge(status int) string {
 		return `Basic realm="valetkey"`
 	case status == http.StatusForbidden:
 		return `Bearer realm="valetkey", error="insufficient_scope", scope="openid"`
+	case status == http.StatusBadRequest:
+		return `Bearer realm="valetkey", error="invalid_request"`
 	case g.r.Header.Get("Authorization") == "" && g.r.PostForm.Get("access_token") == "":
 		return `Bearer realm="valetkey"`
 	}

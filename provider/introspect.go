@@ -38,9 +38,6 @@ func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionR
 	if err != nil {
 		return nil, err
 	}
-	if c.Public {
-		return nil, invalidClient("introspection is for clients with a secret")
-	}
 	answer, err := p.introspect(ctx, c, r.Data.Token)
 	if err != nil {
 		return nil, p.publicError(ctx, err)

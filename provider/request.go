@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Request is a valid authorization request (OpenID Connect Core 1.0 section
@@ -24,7 +25,8 @@ type Request struct {
 	Prompt      []string `json:"p,omitempty"`
 	MaxAge      *int64   `json:"m,omitempty"` // seconds
 	LoginHint   string   `json:"l,omitempty"`
-	At          int64    `json:"a"` // UTC microseconds
+	Expected    string   `json:"e,omitempty"` // the sub that a silent request is about
+	At          int64    `json:"a"`           // UTC microseconds
 
 	Sealed  string `json:"-"` // this request as text
 	Browser string `json:"-"` // what binds it to the browser
@@ -36,7 +38,9 @@ const requestLife = 10 * time.Minute
 // Limits of what is carried along, in bytes.
 const (
 	maxParameter = 2048
+	maxNonce     = 512 // it travels in the code too
 	maxQuery     = 12 << 10
+	maxSealed    = 7 << 10 // it travels in URLs, of which servers in front take 8 KB
 )
 
 // ErrRequest says that a sealed request is too old, or was begun in another
@@ -72,8 +76,9 @@ func (p *Provider) OpenRequest(sealed, browser string) (Request, error) {
 	if browser == "" || p.Requests.OpenJSON(sealed, browser, &a) != nil {
 		return a, ErrRequest
 	}
-	if p.Now().Sub(a.Asked()) > requestLife || p.Clients[a.Client] == nil {
-		return a, ErrRequest
+	c := p.Clients[a.Client]
+	if p.Now().Sub(a.Asked()) > requestLife || c == nil || !slices.Contains(c.RedirectURIs, a.RedirectURI) {
+		return a, ErrRequest // both may have been taken out of the configuration meanwhile
 	}
 	a.Sealed, a.Browser = sealed, browser
 	return a, nil
@@ -91,13 +96,8 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
 		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
 		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
-	for name, values := range q {
-		if len(values) > 1 {
-			return a, refuse("invalid_request", "a parameter is given twice")
-		}
-		if len(values[0]) > maxParameter {
-			return a, refuse("invalid_request", "a parameter is too long: "+known(name))
-		}
+	if err := checkCarried(q); err != nil {
+		return a, err
 	}
 	switch {
 	case q.Has("request"):
@@ -128,10 +128,36 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	if err := parseMaxAge(q, &a); err != nil {
 		return a, err
 	}
+	if hint := q.Get("id_token_hint"); hint != "" && a.Wants("none") {
+		a.Expected = p.hinted(hint, c)
+	}
 	if len(p.Catalogue.Possible(a.Scope, c.Scopes)) == 0 {
 		return a, refuse("access_denied", "none of the requested scopes can be lent to this client")
 	}
 	return a, nil
+}
+
+// checkCarried refuses what cannot be carried to the end of the sign-in as it
+// was sent. What the protocol does not know is not carried, and is ignored.
+func checkCarried(q url.Values) *authError {
+	for _, values := range q {
+		if len(values) > 1 {
+			return refuse("invalid_request", "a parameter is given twice")
+		}
+	}
+	for _, name := range []string{"scope", "state", "nonce", "login_hint", "prompt"} {
+		most := maxParameter
+		if name == "nonce" {
+			most = maxNonce
+		}
+		switch value := q.Get(name); {
+		case len(value) > most:
+			return refuse("invalid_request", name+" is too long")
+		case !utf8.ValidString(value):
+			return refuse("invalid_request", name+" is not UTF-8")
+		}
+	}
+	return nil
 }
 
 func parseMaxAge(q url.Values, a *Request) *authError {
@@ -144,16 +170,6 @@ func parseMaxAge(q url.Values, a *Request) *authError {
 	}
 	a.MaxAge = &n
 	return nil
-}
-
-// known names a parameter in an error only if it is one of the protocol's:
-// what was sent is not echoed.
-func known(name string) string {
-	switch name {
-	case "scope", "state", "nonce", "login_hint", "redirect_uri", "code_challenge", "prompt", "ui_locales", "acr_values":
-		return name
-	}
-	return "an unknown one"
 }
 
 // answer sends the browser back to the app with these parameters, the state,

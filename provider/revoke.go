@@ -38,10 +38,10 @@ func (s *server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoca
 // an unknown one.
 func (p *Provider) ownerOf(ctx context.Context, token string) (sid, client string, err error) {
 	if strings.Contains(token, ".") {
-		if claims, ok := p.openSession(token); ok {
-			return claims.SID, claims.ClientID, nil
-		}
-		return "", "", nil
+		// An expired one still says which session is to end: an app that signs
+		// out late must not be told that it did while the session lives.
+		claims, _ := p.openIssued(token)
+		return claims.SID, claims.ClientID, nil
 	}
 	found, err := p.Store.RefreshToken(ctx, hashRefresh(token))
 	if errors.Is(err, credentials.ErrNotFound) {

@@ -164,6 +164,20 @@ func (p *Provider) idToken(s credentials.Session, c *Client, nonce, access strin
 	})
 }
 
+// nobody is a sub that no session has.
+const nobody = "nobody"
+
+// hinted is the sub of an ID token that this client was given, however long ago
+// (OpenID Connect Core 1.0 section 3.1.2.1), or nobody.
+func (p *Provider) hinted(raw string, c *Client) string {
+	var id idClaims
+	payload, err := p.Ring.Verify(raw, keys.ForID, keys.TypID)
+	if err != nil || json.Unmarshal(payload, &id) != nil || id.Issuer != p.Issuer || id.Audience != c.ID {
+		return nobody
+	}
+	return id.Subject
+}
+
 func (p *Provider) sign(purpose keys.Purpose, alg, typ string, claims any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -172,16 +186,22 @@ func (p *Provider) sign(purpose keys.Purpose, alg, typ string, claims any) (stri
 	return p.Ring.Sign(purpose, alg, typ, payload)
 }
 
-// openAccess verifies an access token of ours, of a session or of the
-// management API: type and signature, issuer, and times. exp has no leeway.
-func (p *Provider) openAccess(raw string) (accessClaims, bool) {
+// openIssued opens an access token that we issued at some time, of a session or
+// of the management API: type and signature, and issuer.
+func (p *Provider) openIssued(raw string) (accessClaims, bool) {
 	var c accessClaims
 	payload, err := p.Ring.Verify(raw, keys.ForAccess, keys.TypAccess)
-	if err != nil || json.Unmarshal(payload, &c) != nil {
-		return c, false
+	if err != nil || json.Unmarshal(payload, &c) != nil || c.Issuer != p.Issuer {
+		return accessClaims{}, false
 	}
+	return c, true
+}
+
+// openAccess verifies an access token as of now. exp has no leeway.
+func (p *Provider) openAccess(raw string) (accessClaims, bool) {
+	c, ok := p.openIssued(raw)
 	now := p.Now()
-	return c, c.Issuer == p.Issuer && now.Before(time.Unix(c.Expires, 0)) && !time.Unix(c.Issued, 0).After(now.Add(clockLeeway))
+	return c, ok && now.Before(time.Unix(c.Expires, 0)) && !time.Unix(c.Issued, 0).After(now.Add(clockLeeway))
 }
 
 // openSession verifies an access token that belongs to a session.

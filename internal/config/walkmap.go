@@ -99,7 +99,8 @@ func (w *walker) each(p place, do func(e place, name string)) bool {
 	}
 	first := map[string]int{}
 	for _, entry := range list {
-		name, line := "", p.line
+		var name string
+		var line int
 		switch k := entry.Key.(type) {
 		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode, *ast.InfinityNode, *ast.NanNode:
 			name, line = k.GetToken().Value, lineOfNode(k)

@@ -1,12 +1,15 @@
 package connectors
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +36,9 @@ const (
 	maxTokenAhead = 10 * time.Second
 )
 
+// maxToken bounds a token before it is parsed, in bytes.
+const maxToken = 8 << 10
+
 // upstreamTimeout bounds every request to an upstream issuer.
 const upstreamTimeout = 5 * time.Second
 
@@ -54,6 +60,9 @@ type Claims struct {
 // minutes ago. Any other error than ErrIDToken means that the issuer could not
 // be asked.
 func (u *Upstream) Verify(ctx context.Context, audience, raw string) (Claims, error) {
+	if !isIDToken(raw) {
+		return Claims{}, fmt.Errorf("%w: it is too long, or a token of another type", ErrIDToken)
+	}
 	provider, err := u.provider(ctx)
 	if err != nil {
 		return Claims{}, err
@@ -65,9 +74,12 @@ func (u *Upstream) Verify(ctx context.Context, audience, raw string) (Claims, er
 	if age := u.Now().Sub(token.IssuedAt); age > maxTokenAge || age < -maxTokenAhead {
 		return Claims{}, fmt.Errorf("%w: issued %s ago", ErrIDToken, age)
 	}
-	var all map[string]any
-	if err := token.Claims(&all); err != nil {
+	all, err := claimsOf(token)
+	if err != nil {
 		return Claims{}, fmt.Errorf("%w: %w", ErrIDToken, err)
+	}
+	if _, is := all["events"]; is {
+		return Claims{}, fmt.Errorf("%w: it is a logout token", ErrIDToken)
 	}
 	out := Claims{Subject: token.Subject, All: map[string][]string{}}
 	for name, value := range all {
@@ -79,6 +91,33 @@ func (u *Upstream) Verify(ctx context.Context, audience, raw string) (Claims, er
 		out.Account = account[0]
 	}
 	return out, nil
+}
+
+// isIDToken looks at a token's type before anything else: an access token or
+// logout token of the same issuer may name the same audience.
+func isIDToken(raw string) bool {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+		return false
+	}
+	head, err := base64.RawURLEncoding.DecodeString(raw[:strings.IndexByte(raw, '.')])
+	var is struct {
+		Type string `json:"typ"`
+	}
+	return err == nil && json.Unmarshal(head, &is) == nil && (is.Type == "" || strings.EqualFold(is.Type, "JWT"))
+}
+
+// claimsOf decodes all claims, numbers as they are written: an account's id may
+// be longer than a float64 can tell apart.
+func claimsOf(token *oidc.IDToken) (map[string]any, error) {
+	var text json.RawMessage
+	if err := token.Claims(&text); err != nil {
+		return nil, err
+	}
+	var all map[string]any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	err := d.Decode(&all)
+	return all, err
 }
 
 // provider discovers the issuer once it is needed; a failure is not kept.
@@ -103,12 +142,8 @@ func textsOf(value any) []string {
 		return []string{v}
 	case bool:
 		return []string{strconv.FormatBool(v)}
-	case float64:
-		text, err := json.Marshal(v)
-		if err != nil {
-			return nil
-		}
-		return []string{string(text)}
+	case json.Number:
+		return []string{v.String()}
 	case []any:
 		out := []string{}
 		for _, each := range v {

@@ -71,6 +71,15 @@ func (l *Local) Knows(a credentials.Agent) bool {
 
 func (l *Local) subject(p Person) string { return l.ID + ":" + p.Username }
 
+// decoy is what an unknown name is hashed against: a hash of the same cost as
+// the people's own, so that the time does not tell which names there are.
+func (l *Local) decoy() string {
+	if len(l.People) == 0 {
+		return nobody
+	}
+	return l.People[0].PasswordHash
+}
+
 // Password checks username and password. needsCode says that a one-time code
 // must follow before the person is signed in. An unknown name costs the same
 // hash as a known one.
@@ -84,7 +93,7 @@ func (l *Local) Password(ctx context.Context, address, username, password string
 	p, known := l.find(username)
 	hash := p.PasswordHash
 	if !known {
-		hash = nobody
+		hash = l.decoy()
 	}
 	right, err := verifyPHC(ctx, l.Hasher, hash, password)
 	if err == nil && (!right || !known) {

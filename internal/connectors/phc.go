@@ -5,15 +5,16 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"strings"
+	"regexp"
+	"strconv"
 
 	"golang.org/x/crypto/argon2"
 
 	"github.com/valetkey/valetkey/credentials"
 )
 
-// nobody is hashed against for unknown names; no password fits it.
+// nobody is hashed against where a connector has no people at all; no password
+// fits it.
 const nobody = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // errPHC says that a configured hash is not one; the configuration checks that
@@ -27,22 +28,32 @@ type phc struct {
 	salt, sum      []byte
 }
 
+// Bounds of a configured hash: what a sign-in may take of the machine.
+const (
+	mostMemory = 1 << 20 // KiB
+	mostPasses = 10
+	mostLanes  = 255
+	mostBytes  = 64 // of salt, and of hash
+)
+
+var phcForm = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,3})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$`)
+
 func parsePHC(s string) (phc, error) {
-	var h phc
-	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v=19" {
-		return h, errPHC
+	parts := phcForm.FindStringSubmatch(s)
+	if parts == nil {
+		return phc{}, errPHC
 	}
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes); err != nil || n != 3 {
-		return h, errPHC
+	var n [3]int
+	for i := range n {
+		n[i], _ = strconv.Atoi(parts[i+1]) // at most seven digits
 	}
-	var err1, err2 error
-	h.salt, err1 = base64.RawStdEncoding.DecodeString(parts[4])
-	h.sum, err2 = base64.RawStdEncoding.DecodeString(parts[5])
-	if err1 != nil || err2 != nil || len(h.sum) == 0 || h.passes == 0 || h.lanes == 0 || h.memory > 1<<20 {
-		return h, errPHC
+	salt, err1 := base64.RawStdEncoding.DecodeString(parts[4])
+	sum, err2 := base64.RawStdEncoding.DecodeString(parts[5])
+	if err1 != nil || err2 != nil || len(salt) > mostBytes || len(sum) > mostBytes ||
+		n[0] < 1 || n[0] > mostMemory || n[1] < 1 || n[1] > mostPasses || n[2] < 1 || n[2] > mostLanes {
+		return phc{}, errPHC
 	}
-	return h, nil
+	return phc{memory: uint32(n[0]), passes: uint32(n[1]), lanes: uint8(n[2]), salt: salt, sum: sum}, nil //nolint:gosec // bounded above
 }
 
 // maxPassword bounds what is hashed, in bytes.

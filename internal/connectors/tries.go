@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -36,7 +37,7 @@ type window struct {
 func (t *Tries) Take(address, name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.Now()
+	now, address := t.Now(), network(address)
 	if !under(t.addresses[address], addressLimit, now) || !under(t.names[name], nameLimit, now) {
 		return false
 	}
@@ -52,12 +53,29 @@ func (t *Tries) Take(address, name string) bool {
 func (t *Tries) GiveBack(address, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key, in := range map[string]map[string]window{name: t.names, address: t.addresses} {
-		if w, ok := in[key]; ok && w.count > 0 {
-			w.count--
-			in[key] = w
-		}
+	giveBack(t.names, name)
+	giveBack(t.addresses, network(address))
+}
+
+func giveBack(in map[string]window, key string) {
+	if w, ok := in[key]; ok && w.count > 0 {
+		w.count--
+		in[key] = w
 	}
+}
+
+// network is what counts as one address: of IPv6 the /64 that a single
+// subscriber has to choose from.
+func network(address string) string {
+	at, err := netip.ParseAddr(address)
+	if err != nil || !at.Is6() || at.Is4In6() {
+		return address
+	}
+	within, err := at.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return within.String()
 }
 
 func under(w window, limit int, now time.Time) bool { return w.count < limit || !now.Before(w.until) }

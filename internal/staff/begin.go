@@ -21,8 +21,16 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, a provider.Reque
 func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Request) {
 	agent := h.agent(r, a.Browser)
 	s, err := h.here(r.Context(), r, a.Browser, agent)
+	suspended := false
+	if err == nil && agent != nil {
+		suspended, err = h.Store.Suspended(r.Context(), agent.Key())
+	}
 	if err != nil {
 		h.unavailable(w, r, err)
+		return
+	}
+	if suspended && !a.Wants("none") {
+		h.suspended(w, r)
 		return
 	}
 	ready := s != nil && a.Fresh(proof(*s, agent), h.Now())

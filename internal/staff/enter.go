@@ -10,23 +10,24 @@ import (
 	"github.com/valetkey/valetkey/templates"
 )
 
-// withSession goes on with the live session of this browser; without one the
-// request starts again.
-func (h *Handler) withSession(w http.ResponseWriter, r *http.Request, a provider.Request, next func(credentials.Session)) {
-	s, err := h.here(r.Context(), r, a.Browser, h.agent(r, a.Browser))
+// withSession goes on with the live session of this browser. Without one, or
+// with a proof that has become too old for the request, that starts again.
+func (h *Handler) withSession(w http.ResponseWriter, r *http.Request, a provider.Request, next func(credentials.Session, *credentials.Agent)) {
+	agent := h.agent(r, a.Browser)
+	s, err := h.here(r.Context(), r, a.Browser, agent)
 	switch {
 	case err != nil:
 		h.unavailable(w, r, err)
-	case s == nil:
+	case s == nil || !a.Fresh(proof(*s, agent), h.Now()):
 		h.again(w, r, "/sign-in", a)
 	default:
-		next(*s)
+		next(*s, agent)
 	}
 }
 
 // summary shows what is about to be entered.
 func (h *Handler) summary(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	h.withSession(w, r, a, func(s credentials.Session) { h.showSummary(w, r, a, s, false) })
+	h.withSession(w, r, a, func(s credentials.Session, _ *credentials.Agent) { h.showSummary(w, r, a, s, false) })
 }
 
 func (h *Handler) showSummary(w http.ResponseWriter, r *http.Request, a provider.Request, s credentials.Session, existing bool) {
@@ -46,19 +47,35 @@ func (h *Handler) showSummary(w http.ResponseWriter, r *http.Request, a provider
 	h.show(w, r, http.StatusOK, a, func(w io.Writer) error { return h.Pages.Set.Summary(w, p) })
 }
 
-// enter sends the agent into the app.
+// enter sends the agent into the app. A proof that is newer than the session's,
+// which it gets where the agent goes on in a session they had, becomes its own.
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	h.withSession(w, r, a, func(s credentials.Session) { h.Provider.Finish(w, r, a, s) })
-}
-
-// cancel ends the session that was opened and tells the app.
-func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	h.withSession(w, r, a, func(s credentials.Session) {
-		if _, err := h.Sessions.End(r.Context(), s.ID, credentials.CauseCancelled, markOf(s.Agent)); err != nil {
-			h.unavailable(w, r, err)
+	h.withSession(w, r, a, func(s credentials.Session, agent *credentials.Agent) {
+		if proof(s, agent).After(s.AuthTime) {
+			h.resume(w, r, a, s, agent)
 			return
 		}
+		h.Provider.Finish(w, r, a, s)
+	})
+}
+
+// cancel ends the session. Where it was opened for this request, the app is
+// told; an agent who ended the one before goes on to the account they came for.
+func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	s, err := h.here(r.Context(), r, a.Browser, h.agent(r, a.Browser))
+	if err == nil && s != nil {
+		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseCancelled, markOf(s.Agent))
+	}
+	switch {
+	case err != nil:
+		h.unavailable(w, r, err)
+	case s == nil:
+		h.again(w, r, "/sign-in", a)
+	case s.OpenedAt.Before(a.Asked()) && !meant(a, *s):
+		h.Cookies.Drop(w, cookieSession)
+		h.again(w, r, "/sign-in", a)
+	default:
 		h.Cookies.Drop(w, cookieSession)
 		h.Provider.Refuse(w, r, a, "access_denied", "the agent cancelled")
-	})
+	}
 }

@@ -41,6 +41,10 @@ const maxForm = 64 << 10
 // Mount registers the pages. Posts from other sites are refused.
 func (h *Handler) Mount(r *mux.Router) {
 	own := http.NewCrossOriginProtection()
+	// A proxy may give the broker another name than the browser knows it by.
+	if err := own.AddTrustedOrigin(h.Provider.Issuer); err != nil {
+		h.Log.Error("the issuer is no origin", "error", err) // the configuration has checked that it is
+	}
 	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.Pages.Fail(w, r, http.StatusForbidden, "This form was sent from another site.")
 	}))

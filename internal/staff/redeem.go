@@ -19,7 +19,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Requ
 	agent := h.agent(r, a.Browser)
 	f := r.PostForm
 	byPassword := f.Has("email") || f.Has("password")
-	if agent == nil && !(byPassword && h.Holder) || agent != nil && !h.mayRedeem(agent) {
+	if agent == nil && !(byPassword && h.Holder) || agent != nil && !(h.mayRedeem(agent) && a.Fresh(agent.AuthTime, h.Now())) {
 		h.showSignIn(w, r, http.StatusUnprocessableEntity, a, templates.SignIn{
 			Problem: templates.Problem{Text: "Your sign-in has become too old. Sign in again; nothing was used up."}})
 		return
@@ -50,11 +50,12 @@ func attempt(a provider.Request, form string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// leave ends another session that this browser still had: one at a time.
+// leave ends another session that this browser still had, even another
+// agent's: one at a time.
 func (h *Handler) leave(r *http.Request, a provider.Request, agent *credentials.Agent, entered credentials.Session) {
-	before, err := h.here(r.Context(), r, a.Browser, agent)
+	before, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && before != nil && before.ID != entered.ID {
-		_, err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(before.Agent))
+		_, err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.Log.ErrorContext(r.Context(), "the session before could not be ended; it ends by itself", "error", err)

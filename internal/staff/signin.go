@@ -107,9 +107,9 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, a provider.Requ
 // signOut ends the session of this browser and forgets the agent.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, a provider.Request) {
 	agent := h.agent(r, a.Browser)
-	s, err := h.here(r.Context(), r, a.Browser, agent)
+	s, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && s != nil {
-		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(s.Agent))
+		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.unavailable(w, r, err)

@@ -67,6 +67,16 @@ func (h *Handler) mayRedeem(a *credentials.Agent) bool {
 // here returns the live session of this browser, nil for none. A session of an
 // agent is only there while that agent is signed in.
 func (h *Handler) here(ctx context.Context, r *http.Request, browser string, agent *credentials.Agent) (*credentials.Session, error) {
+	s, err := h.held(ctx, r, browser)
+	if s != nil && s.Agent != nil && (agent == nil || agent.Key() != s.AgentKey()) {
+		return nil, err
+	}
+	return s, err
+}
+
+// held returns the live session whose id this browser holds, whoever's it is;
+// nil for none.
+func (h *Handler) held(ctx context.Context, r *http.Request, browser string) (*credentials.Session, error) {
 	var sid string
 	if !h.Cookies.Get(r, cookieSession, browser, &sid) {
 		return nil, nil
@@ -78,8 +88,6 @@ func (h *Handler) here(ctx context.Context, r *http.Request, browser string, age
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case s.Agent != nil && (agent == nil || agent.Key() != s.AgentKey()):
-		return nil, nil
 	}
 	return &s, nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
@@ -23,7 +22,6 @@ type scene struct {
 	*world
 	session credentials.Session // with a refresh token "r0" and a token for actions
 	held    credentials.Reservation
-	lapsed  string
 }
 
 func (w *world) scene() *scene {
@@ -138,7 +136,7 @@ func (w *world) contents() string {
 
 // names are the verbs, in no order.
 func names() []string {
-	s := &scene{world: &world{clock: newClock()}, held: credentials.Reservation{PINs: make([]credentials.Candidate, 1)}}
+	s := &scene{world: &world{clock: &clock{}}, held: credentials.Reservation{PINs: make([]credentials.Candidate, 1)}}
 	var out []string
 	for name := range s.verbs() {
 		out = append(out, name)
@@ -219,7 +217,7 @@ func TestConflictsAreTriedAgain(t *testing.T) {
 	for _, name := range names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, storetest.Postgres(t)).scene()
+			s := open(t, storetest.SQLite(t)).scene()
 			verb := s.verbs()[name]
 			left := 3
 			conflict := func(statement string) error {
@@ -320,11 +318,7 @@ func TestLostConnections(t *testing.T) {
 	t.Parallel()
 	w := open(t, storetest.Postgres(t))
 	w.mint(login("acme", "guest@x.example"))
-	other, err := openEngine(t.Context(), "sqlite::memory:")
-	if err == nil {
-		other.close()
-	}
-	var opened, failed atomic.Int64
+	var opened atomic.Int64
 	var known sync.Map
 	parallel(40, func(i int) {
 		if i%10 == 5 {
@@ -335,12 +329,10 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		for n := range 5 {
 			a := agent(10*i + n)
 			s, err := w.password(credentials.NewID(), &a, "guest@x.example", "")
-			if err != nil {
-				failed.Add(1)
-				continue
+			if err == nil {
+				opened.Add(1)
+				known.Store(s.ID, true)
 			}
-			opened.Add(1)
-			known.Store(s.ID, true)
 		}
 	})
 	known.Range(func(sid, _ any) bool {
@@ -349,81 +341,9 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 		}
 		return true
 	})
-	if failed.Load() == 0 || opened.Load() == 0 {
-		t.Logf("%d opened, %d failed", opened.Load(), failed.Load())
+	if n := w.number(`SELECT count(*) FROM sessions`); n < int(opened.Load()) {
+		t.Errorf("%d sessions, %d were acknowledged", n, opened.Load())
 	}
+	w.enter(agent(1000), "other", "123456")
 	w.sound()
-}
-
-// TestEntryOfEveryVerb: each decision has one entry, with what it says of it.
-func TestEntryOfEveryVerb(t *testing.T) {
-	want := map[string]map[string]int{
-		"mint": {credentials.RecordMinted: 1}, "settle right": {credentials.RecordOpened: 1}, "settle wrong": {credentials.RecordRefusedTry: 1},
-		"password": {credentials.RecordOpened: 1}, "issue": {credentials.RecordToken: 1}, "refresh": {credentials.RecordToken: 1},
-		"act": {credentials.RecordAction: 1}, "end": {credentials.RecordEnded: 1}, "reserve": {}, "touch": {},
-		"revoke":  {credentials.RecordRevoked: 2, credentials.RecordEnded: 1},
-		"suspend": {credentials.RecordSuspended: 1, credentials.RecordEnded: 1},
-	}
-	t.Parallel()
-	for _, name := range names() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, storetest.SQLite(t)).scene()
-			count := func() map[string]int {
-				out := map[string]int{}
-				for _, chain := range []string{itself, "acme", "new"} {
-					for kind, n := range s.kinds(chain) {
-						out[kind] += n
-					}
-				}
-				return out
-			}
-			before := count()
-			if err := s.verbs()[name](t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			after := count()
-			for kind, n := range before {
-				if after[kind] -= n; after[kind] == 0 {
-					delete(after, kind)
-				}
-			}
-			if fmt.Sprint(after) != fmt.Sprint(want[name]) {
-				t.Errorf("entries %v, want %v", after, want[name])
-			}
-		})
-	}
-}
-
-// TestRecordNeverShowsSecrets: nothing of what was typed is kept.
-func TestRecordNeverShowsSecrets(t *testing.T) {
-	t.Parallel()
-	w := open(t, storetest.SQLite(t))
-	mint, redeem := w.minter()
-	m, err := mint.Mint(t.Context(), request("acme", "support-pin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := redeem.PIN(t.Context(), "1", agent(1), "h-acme", credentials.NewSecret("987123"), "why"); !isNoMatch(err) {
-		t.Fatal(err)
-	}
-	if _, err := redeem.PIN(t.Context(), "2", agent(1), "h-acme", m.Secret, "why"); err != nil {
-		t.Fatal(err)
-	}
-	var export strings.Builder
-	for _, e := range append(w.record("acme"), w.record(itself)...) {
-		e.Digests, e.Hash, e.Prev = nil, nil, nil
-		e.About = append([]audit.Person(nil), e.About...)
-		for i := range e.About {
-			e.About[i].Salt, e.About[i].ID = nil, ""
-		}
-		if err := e.Export(&export); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, secret := range []string{m.Secret.Reveal(), "987123"} {
-		if strings.Contains(export.String(), secret) || strings.Contains(w.contents(), secret) {
-			t.Errorf("%s is kept", secret)
-		}
-	}
 }

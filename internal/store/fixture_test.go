@@ -18,19 +18,27 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-// clock starts at the real time, because PostgreSQL has a clock of its own to
-// compare with, and then goes only where the test puts it.
+// clock follows the real time while the store is opened, because PostgreSQL
+// has a clock of its own to compare with; then it stops and goes only where the
+// test puts it.
 type clock struct {
 	mu sync.Mutex
-	t  time.Time
+	t  time.Time // zero: not stopped yet
 }
-
-func newClock() *clock { return &clock{t: time.Now().UTC().Truncate(time.Microsecond)} }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.t.IsZero() {
+		return time.Now()
+	}
 	return c.t
+}
+
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = time.Now().UTC().Truncate(time.Microsecond)
 }
 
 func (c *clock) add(d time.Duration) {
@@ -62,13 +70,14 @@ func newSecrets(t testing.TB) *keys.Secrets {
 
 func open(t testing.TB, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, clock: newClock(), secrets: newSecrets(t)}
+	w := &world{t: t, clock: &clock{}, secrets: newSecrets(t)}
 	s, err := Open(t.Context(), Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	w.Store = s
+	w.clock.stop()
 	return w
 }
 
@@ -293,13 +302,20 @@ func (w *world) entriesMatch() {
 	}
 }
 
-// parallel runs f n times, all starting together.
+// crowd is how many run at once: several times the connections to a database,
+// and few enough that each verb ends within its limit on a busy machine.
+const crowd = 64
+
+// parallel runs f n times, all starting together, a crowd at once.
 func parallel(n int, f func(i int)) {
 	var wait sync.WaitGroup
 	start := make(chan struct{})
+	places := make(chan struct{}, crowd)
 	for i := range n {
 		wait.Go(func() {
 			<-start
+			places <- struct{}{}
+			defer func() { <-places }()
 			f(i)
 		})
 	}

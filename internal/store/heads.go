@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -68,6 +69,9 @@ const (
 // record appends an entry to the record of a held account.
 func (t *tx) record(account string, d audit.Draft) (audit.Entry, error) {
 	h := t.head(account)
+	if h == nil {
+		return audit.Entry{}, fmt.Errorf("the record of %q is written without holding its head", account)
+	}
 	e := h.chain.Append(account, t.now, d)
 	facts, err := json.Marshal(e.Facts)
 	if err != nil {

@@ -165,11 +165,12 @@ func (s *Store) End(ctx context.Context, account, sid string, cause credentials.
 		}
 		if cause == credentials.CauseIdle || cause == credentials.CauseTime {
 			// Decided on a look without locks: it may have been used since.
-			due := false
-			if cause, due = found.Due(t.now); !due {
+			now, due := found.Due(t.now)
+			if !due {
 				out = found
 				return nil
 			}
+			cause = now
 		}
 		out, err = t.end(found, cause, by)
 		return err

@@ -68,6 +68,7 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = q.Rollback() }() // after a panic too; after a commit it does nothing
 	t := &tx{s: s, ctx: ctx, q: q, now: s.now().UTC().Truncate(time.Microsecond)}
 	if err = f(t); err == nil {
 		err = t.finish()
@@ -76,7 +77,6 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 		err = s.probed("COMMIT")
 	}
 	if err != nil {
-		_ = q.Rollback()
 		return err
 	}
 	if err = q.Commit(); err == nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,8 +41,11 @@ func (p *Pages) Visitor(trusted []netip.Prefix, next http.Handler) http.Handler 
 		r = r.WithContext(ctx)
 		defer func() {
 			cause := recover()
-			if cause == nil || cause == http.ErrAbortHandler {
+			if cause == nil {
 				return
+			}
+			if err, is := cause.(error); is && errors.Is(err, http.ErrAbortHandler) {
+				panic(cause) // the server's own way to cut a reply
 			}
 			p.Log.ErrorContext(ctx, "a page panicked", "path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 			p.Fail(w, r, http.StatusInternalServerError, "Something went wrong here.")

@@ -1,0 +1,217 @@
+package connectors
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// TestVerifyARealToken takes the ID token of a sign-in at an issuer that nobody
+// here wrote, and moves only the clock.
+func TestVerifyARealToken(t *testing.T) {
+	t.Parallel()
+	i := upstream()
+	token := i.signIn(t)
+	issued := time.Unix(payload(t, token).IssuedAt, 0)
+	got, err := i.at(issued).Verify(t.Context(), upstreamAudience, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Subject != "id1" || got.Account != "acme" {
+		t.Errorf("subject %q and account %q", got.Subject, got.Account)
+	}
+	for name, want := range map[string]string{
+		"account_id": "[acme]", "groups": "[support night]", "https://northwind.example/role": "[owner]",
+		"level": "[9007199254740993]", "vip": "[true]", "aud": "[valetkey]", "address": "[]", "northwind": "[]",
+	} {
+		if text := fmt.Sprint(got.All[name]); text != want {
+			t.Errorf("claim %s: %s, want %s", name, text, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		audience string
+		since    time.Duration
+		ok       bool
+	}{
+		"at five minutes":         {upstreamAudience, 5 * time.Minute, true},
+		"after five minutes":      {upstreamAudience, 5*time.Minute + time.Second, false},
+		"ten seconds early":       {upstreamAudience, -10 * time.Second, true},
+		"eleven seconds early":    {upstreamAudience, -11 * time.Second, false},
+		"for another audience":    {"another", 0, false},
+		"for no audience":         {"", 0, false},
+		"for part of an audience": {"valet", 0, false},
+	} {
+		if _, err := i.at(issued.Add(c.since)).Verify(t.Context(), c.audience, token); (err == nil) != c.ok ||
+			err != nil && !errors.Is(err, ErrIDToken) {
+			t.Errorf("%s: %v, want ok %v", name, err, c.ok)
+		}
+	}
+}
+
+// TestVerifyRefuses what carries the issuer's own signature and is not an ID
+// token of this moment for this audience.
+func TestVerifyRefuses(t *testing.T) {
+	t.Parallel()
+	i := upstream()
+	now := time.Unix(time.Now().Unix(), 0)
+	u := i.at(now)
+	with := func(changes ...any) map[string]any {
+		c := i.claims(now)
+		for n := 0; n < len(changes); n += 2 {
+			c[changes[n].(string)] = changes[n+1]
+		}
+		return c
+	}
+	if _, err := u.Verify(t.Context(), upstreamAudience, i.sign(t, "JWT", with())); err != nil {
+		t.Fatalf("a good one: %v", err)
+	}
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := i.sign(t, "", with())
+	parts := strings.Split(good, ".")
+	b64 := base64.RawURLEncoding.EncodeToString
+	for name, token := range map[string]string{
+		"expired":               i.sign(t, "", with("exp", now.Add(-time.Second).Unix(), "iat", now.Add(-time.Minute).Unix())),
+		"no expiry":             i.sign(t, "", with("exp", 0)),
+		"old":                   i.sign(t, "", with("iat", now.Add(-6*time.Minute).Unix())),
+		"from the future":       i.sign(t, "", with("iat", now.Add(time.Minute).Unix())),
+		"no time":               i.sign(t, "", with("iat", 0)),
+		"another issuer":        i.sign(t, "", with("iss", "https://elsewhere.example")),
+		"the issuer and more":   i.sign(t, "", with("iss", i.server.URL+"/")),
+		"another audience":      i.sign(t, "", with("aud", "another")),
+		"an odd audience":       i.sign(t, "", with("aud", []any{1})),
+		"an access token":       i.sign(t, "at+jwt", with()),
+		"a logout token":        i.sign(t, "logout+jwt", with()),
+		"a logout token by now": i.sign(t, "", with("events", map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}})),
+		"another key":           signWith(t, jose.RS256, jose.JSONWebKey{Key: other, KeyID: "other"}, "", with()),
+		"another key by name":   signWith(t, jose.RS256, jose.JSONWebKey{Key: other, KeyID: keyID(t, i)}, "", with()),
+		"a shared secret":       signWith(t, jose.HS256, []byte(strings.Repeat("k", 32)), "", with()),
+		"unsigned":              b64([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".",
+		"changed":               parts[0] + "." + b64([]byte(strings.Replace(decode(t, parts[1]), `"id1"`, `"id2"`, 1))) + "." + parts[2],
+		"cut":                   good[:len(good)-4],
+		"two parts":             parts[0] + "." + parts[1],
+		"a million dots":        strings.Repeat(".", 1_000_000),
+		"too long":              i.sign(t, "", with("padding", strings.Repeat("x", maxToken))),
+		"nothing":               "",
+		"no JSON":               "bm8.bm8.bm8",
+	} {
+		if got, err := u.Verify(t.Context(), upstreamAudience, token); !errors.Is(err, ErrIDToken) || got.Subject != "" {
+			t.Errorf("%s: %+v, %v; want ErrIDToken", name, got, err)
+		}
+	}
+}
+
+func keyID(t *testing.T, i *issuer) string {
+	t.Helper()
+	key, err := i.storage.SigningKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.ID()
+}
+
+func decode(t *testing.T, part string) string {
+	t.Helper()
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestAccountClaim: only one plain value names an account.
+func TestAccountClaim(t *testing.T) {
+	t.Parallel()
+	i := upstream()
+	now := time.Unix(time.Now().Unix(), 0)
+	for _, c := range []struct {
+		claim string
+		value any
+		want  string
+	}{
+		{"account_id", "acme", "acme"},
+		{"account_id", 12345678901234567, "12345678901234567"},
+		{"account_id", []string{"acme"}, "acme"},
+		{"account_id", []string{"acme", "globex"}, ""},
+		{"account_id", []string{}, ""},
+		{"account_id", map[string]any{"id": "acme"}, ""},
+		{"account_id", nil, ""},
+		{"https://northwind.example/account.id", "acme", "acme"},
+		{"account.id", "acme", "acme"},
+	} {
+		claims := i.claims(now)
+		claims[c.claim] = c.value
+		claims["account"] = map[string]any{"id": "globex"} // a dotted name is no path
+		u := i.at(now)
+		u.Account = c.claim
+		got, err := u.Verify(t.Context(), upstreamAudience, i.sign(t, "", claims))
+		if err != nil || got.Account != c.want {
+			t.Errorf("%s %v: account %q, %v; want %q", c.claim, c.value, got.Account, err, c.want)
+		}
+	}
+}
+
+// TestIssuerAway: not being able to ask is another thing than a bad token, and
+// is forgotten once the issuer answers.
+func TestIssuerAway(t *testing.T) {
+	t.Parallel()
+	real := upstream()
+	var away atomic.Bool
+	away.Store(true)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			http.Error(w, "away", http.StatusBadGateway)
+			return
+		}
+		real.server.Config.Handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	u := real.at(time.Unix(time.Now().Unix(), 0))
+	u.Issuer = front.URL
+	claims := real.claims(u.Now())
+	claims["iss"] = front.URL
+	token := real.sign(t, "", claims)
+	if _, err := u.Verify(t.Context(), upstreamAudience, token); err == nil || errors.Is(err, ErrIDToken) {
+		t.Errorf("%v, want an error that is not the token's", err)
+	}
+	if _, err := u.Verify(t.Context(), upstreamAudience, "rubbish"); !errors.Is(err, ErrIDToken) {
+		t.Errorf("rubbish while the issuer is away: %v, want ErrIDToken", err)
+	}
+	away.Store(false)
+	// The issuer behind calls itself by its own name: that is another issuer.
+	if _, err := u.Verify(t.Context(), upstreamAudience, token); err == nil || errors.Is(err, ErrIDToken) {
+		t.Errorf("an issuer that says it is another one: %v", err)
+	}
+	u.Issuer, claims["iss"] = real.server.URL, real.server.URL
+	if _, err := u.Verify(t.Context(), upstreamAudience, real.sign(t, "", claims)); err != nil {
+		t.Errorf("once it answers: %v", err)
+	}
+}
+
+// TestNoRedirectsAreFollowed: where the broker asks is in its configuration.
+func TestNoRedirectsAreFollowed(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Bool
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
+	t.Cleanup(elsewhere.Close)
+	front := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	t.Cleanup(front.Close)
+	i := upstream()
+	u := i.at(time.Now())
+	u.Issuer = front.URL
+	if _, err := u.Verify(t.Context(), upstreamAudience, i.sign(t, "", i.claims(u.Now()))); err == nil || followed.Load() {
+		t.Errorf("a redirected discovery: %v, followed %v", err, followed.Load())
+	}
+}

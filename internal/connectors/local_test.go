@@ -1,0 +1,295 @@
+package connectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+const (
+	rightPassword = "correct horse battery staple"
+	totpSecret    = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	here          = "203.0.113.7"
+)
+
+// staffHash is made once, with the cost of a real one.
+var staffHash = sync.OnceValue(func() string { return cheapHash(rightPassword) })
+
+// moment is in the middle of a time step.
+var moment = time.Date(2026, 3, 4, 12, 0, 15, 0, time.UTC)
+
+// clock goes only where the test puts it.
+type clock struct{ micros atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.micros.Store(moment.UnixMicro())
+	return c
+}
+
+func (c *clock) now() time.Time      { return time.UnixMicro(c.micros.Load()).UTC() }
+func (c *clock) add(d time.Duration) { c.micros.Add(d.Microseconds()) }
+
+// team is a connector of sam (with a second factor), dana, and bob, whom no
+// rule allows, on a real database.
+func team(t *testing.T) (*Local, *clock) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secrets")
+	if err := keys.InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := keys.LoadSecrets(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Options{DSN: storetest.SQLite(t), Secrets: secrets, Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c := newClock()
+	support := map[string][]string{"groups": {"support"}}
+	return &Local{
+		ID: "local", Name: "Local people", Issuer: "https://access.example", MaxAge: 15 * time.Minute,
+		People: []Person{
+			{Username: "sam", Name: "Sam Rivera", Email: "sam@example.com", Claims: support, PasswordHash: staffHash(), TOTP: totpSecret},
+			{Username: "dana", Claims: support, PasswordHash: staffHash()},
+			{Username: "bob", Claims: map[string][]string{"groups": {"sales"}}, PasswordHash: staffHash()},
+		},
+		Allow:  []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}},
+		Hasher: credentials.NewHasher([]byte("pepper")), Tries: &Tries{Now: c.now}, OTP: s, Now: c.now,
+	}, c
+}
+
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, username, password string
+		code                     bool
+		err                      error
+	}{
+		{"right", "dana", rightPassword, false, nil},
+		{"right, with a second factor", "sam", rightPassword, true, nil},
+		{"wrong", "dana", "another", false, ErrNoSignIn},
+		{"empty", "dana", "", false, ErrNoSignIn},
+		{"longer than the right one", "dana", rightPassword + "x", false, ErrNoSignIn},
+		{"far too long", "dana", strings.Repeat("x", maxPassword+1), false, ErrNoSignIn},
+		{"unknown name", "nobody", rightPassword, false, ErrNoSignIn},
+		{"no name", "", rightPassword, false, ErrNoSignIn},
+		{"another case", "Dana", rightPassword, false, ErrNoSignIn},
+		{"far too long a name", strings.Repeat("x", maxUsername+1), rightPassword, false, ErrNoSignIn},
+		{"not allowed", "bob", rightPassword, false, ErrNotAllowed},
+		{"not allowed and wrong", "bob", "another", false, ErrNoSignIn},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l, _ := team(t)
+			p, code, err := l.Password(t.Context(), here, c.username, c.password)
+			if !errors.Is(err, c.err) || code != c.code || err == nil && p.Username != c.username || err != nil && p.Username != "" {
+				t.Errorf("%q, code %v, %v; want code %v, %v", p.Username, code, err, c.code, c.err)
+			}
+		})
+	}
+}
+
+// TestUnknownNamesCostTheSame: whoever asks for a name that there is not goes
+// through the same gate, for a hash of the same cost.
+func TestUnknownNamesCostTheSame(t *testing.T) {
+	t.Parallel()
+	l, _ := team(t)
+	decoy, err := parsePHC(l.decoy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	real, err := parsePHC(l.People[0].PasswordHash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if decoy.memory != real.memory || decoy.passes != real.passes || decoy.lanes != real.lanes {
+		t.Errorf("an unknown name costs %+v, a known one %+v", decoy, real)
+	}
+	if _, err := parsePHC((&Local{}).decoy()); err != nil {
+		t.Errorf("without people: %v", err)
+	}
+	// A full gate turns all of them away alike, and counts none as a failure.
+	for {
+		leave, err := l.Hasher.Enter()
+		if err != nil {
+			break
+		}
+		defer leave()
+	}
+	for _, name := range []string{"sam", "dana", "bob", "nobody"} {
+		if _, _, err := l.Password(t.Context(), here, name, "wrong"); !errors.Is(err, credentials.ErrBusy) {
+			t.Errorf("%s behind a full gate: %v, want ErrBusy", name, err)
+		}
+	}
+	if w := l.Tries.addresses[here]; w.count != 0 {
+		t.Errorf("%d failures are counted of sign-ins that were not compared", w.count)
+	}
+}
+
+// TestWaitingEndsWithTheRequest: a visitor who goes away does not keep waiting.
+func TestWaitingEndsWithTheRequest(t *testing.T) {
+	t.Parallel()
+	l, _ := team(t)
+	release := make(chan struct{})
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer close(release)
+	for range runtime.GOMAXPROCS(0) {
+		running := make(chan struct{})
+		busy.Go(func() {
+			_ = l.Hasher.Slow(context.Background(), func() { close(running); <-release })
+		})
+		<-running
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := l.Password(ctx, here, "dana", rightPassword); !errors.Is(err, credentials.ErrBusy) {
+		t.Errorf("%v, want ErrBusy", err)
+	}
+}
+
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	l, c := team(t)
+	for i, want := range []credentials.Agent{
+		{Issuer: "https://access.example", Subject: "local:sam", Name: "Sam Rivera", Email: "sam@example.com", Connector: "local",
+			AuthTime: c.now(), AMR: []string{"pwd", "otp", "mfa"}},
+		{Issuer: "https://access.example", Subject: "local:dana", Name: "dana", Connector: "local", AuthTime: c.now(), AMR: []string{"pwd"}},
+	} {
+		if got := l.Agent(l.People[i]); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if !l.Knows(want) {
+			t.Errorf("%s is not known any more", want.Subject)
+		}
+	}
+	for _, gone := range []string{"local:bob", "local:nobody", "other:sam", "sam", ""} {
+		if l.Knows(credentials.Agent{Subject: gone}) {
+			t.Errorf("%q is still somebody who may sign in", gone)
+		}
+	}
+}
+
+func codeAt(t *testing.T, at time.Time) string {
+	t.Helper()
+	code, err := totp.GenerateCode(totpSecret, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+func TestCode(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		skew  time.Duration
+		typed func(string) string
+		err   error
+	}{
+		{"now", 0, nil, nil},
+		{"one step ago", -30 * time.Second, nil, nil},
+		{"one step ahead", 30 * time.Second, nil, nil},
+		{"two steps ago", -60 * time.Second, nil, ErrNoSignIn},
+		{"two steps ahead", 60 * time.Second, nil, ErrNoSignIn},
+		{"in two groups", 0, func(s string) string { return " " + s[:3] + " " + s[3:] }, nil},
+		{"cut", 0, func(s string) string { return s[:5] }, ErrNoSignIn},
+		{"empty", 0, func(string) string { return "" }, ErrNoSignIn},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l, clock := team(t)
+			code := codeAt(t, clock.now().Add(c.skew))
+			if c.typed != nil {
+				code = c.typed(code)
+			}
+			p, err := l.Code(t.Context(), here, "sam", code)
+			if !errors.Is(err, c.err) || (err == nil) != (p.Username == "sam") {
+				t.Errorf("%q, %v; want %v", p.Username, err, c.err)
+			}
+		})
+	}
+}
+
+// TestCodeOfNobody: there is no way around the password by asking for the code
+// of somebody who has none.
+func TestCodeOfNobody(t *testing.T) {
+	t.Parallel()
+	l, c := team(t)
+	for _, name := range []string{"dana", "nobody", ""} {
+		if _, err := l.Code(t.Context(), here, name, codeAt(t, c.now())); !errors.Is(err, ErrNoSignIn) {
+			t.Errorf("%q: %v, want ErrNoSignIn", name, err)
+		}
+	}
+}
+
+// TestCodeIsGoodOnce: of many who send the same code at once, one gets in; the
+// next code is good again.
+func TestCodeIsGoodOnce(t *testing.T) {
+	t.Parallel()
+	l, c := team(t)
+	code := codeAt(t, c.now())
+	var in, refused atomic.Int64
+	var all sync.WaitGroup
+	for range nameLimit {
+		all.Go(func() {
+			switch _, err := l.Code(t.Context(), here, "sam", code); {
+			case err == nil:
+				in.Add(1)
+			case errors.Is(err, ErrNoSignIn):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if in.Load() != 1 || refused.Load() != nameLimit-1 {
+		t.Errorf("%d of %d get in with one code, %d are refused", in.Load(), nameLimit, refused.Load())
+	}
+	c.add(30 * time.Second)
+	if _, err := l.Code(t.Context(), here, "sam", code); !errors.Is(err, ErrNoSignIn) {
+		t.Errorf("a step later the same code: %v, want ErrNoSignIn", err)
+	}
+	c.add(nameWindow)
+	if _, err := l.Code(t.Context(), here, "sam", codeAt(t, c.now())); err != nil {
+		t.Errorf("the next code: %v", err)
+	}
+}
+
+// brokenOTP cannot remember which codes were used.
+type brokenOTP struct{}
+
+var errBroken = errors.New("the database is away")
+
+func (brokenOTP) UseOTP(context.Context, string, int64) (bool, error) { return false, errBroken }
+
+// TestCodeInDoubt: what cannot be remembered as used is not accepted, and is
+// no failure of the person's.
+func TestCodeInDoubt(t *testing.T) {
+	t.Parallel()
+	l, c := team(t)
+	l.OTP = brokenOTP{}
+	for range 2 * nameLimit {
+		if _, err := l.Code(t.Context(), here, "sam", codeAt(t, c.now())); !errors.Is(err, errBroken) {
+			t.Fatalf("%v, want the database's error", err)
+		}
+	}
+}

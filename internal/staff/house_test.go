@@ -1,0 +1,217 @@
+package staff
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/web"
+	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/scopes"
+	"github.com/valetkey/valetkey/templates"
+)
+
+// What the staff sign in with. Sam has a second factor, Bob may not sign in.
+const (
+	staffPassword = "staff-password-of-everybody"
+	samTOTP       = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+)
+
+// staffHash costs little: what is tested here does not depend on it.
+const staffHash = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$Zg6YNf1eeU4OnLTjEm/s6nfQA0HDOPo0aSB+SUyX2m8" //nolint:gosec // of a password that only tests have
+
+// clock starts now and goes only where the test puts it.
+type clock struct{ micros atomic.Int64 }
+
+func (c *clock) now() time.Time      { return time.UnixMicro(c.micros.Load()).UTC() }
+func (c *clock) add(d time.Duration) { c.micros.Add(d.Microseconds()) }
+
+// house is a broker with a real database, served to real browsers of ours.
+type house struct {
+	t       *testing.T
+	clock   *clock
+	dsn     string
+	store   *store.Store
+	faults  *faults // what the pages see of the store
+	minter  *credentials.Minter
+	handler *Handler
+	server  *httptest.Server
+	log     *output
+
+	mu   sync.Mutex
+	tape []answer // everything that was answered
+
+	pin, login credentials.Minted // of acme, where a test has set them
+}
+
+// output is what is logged.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, clock: &clock{}, dsn: storetest.SQLite(t), log: &output{}}
+	h.clock.micros.Store(time.Now().UnixMicro())
+	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	path := filepath.Join(t.TempDir(), "secrets")
+	if err := keys.InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := keys.LoadSecrets(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.now, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.store.Close)
+	h.faults = &faults{Store: h.store}
+	hasher := credentials.NewHasher(secrets.Pepper())
+	catalogue := newCatalogue(t)
+	h.minter = &credentials.Minter{Store: h.store, Hasher: hasher, Catalogue: catalogue, Policies: policies()}
+	set, err := templates.New(templates.Brand{Product: "Northwind Docs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := &credentials.Sessions{Store: h.faults, Now: h.clock.now}
+	h.handler = &Handler{
+		Redeemer: &credentials.Redeemer{Store: h.faults, Hasher: hasher}, Sessions: sessions, Store: h.faults, Catalogue: catalogue,
+		Holder: true, Pages: &web.Pages{Set: set, Log: log}, Cookies: &web.Cookies{Sealer: secrets.Sealer("cookie"), Insecure: true},
+		Proofs: secrets.Sealer("sign-in proof"), Now: h.clock.now, Log: log,
+	}
+	h.serve(secrets, catalogue, sessions, log, hasher)
+	return h
+}
+
+// serve wires provider and pages together as the program does.
+func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessions *credentials.Sessions, log *slog.Logger, hasher *credentials.Hasher) {
+	h.t.Helper()
+	h.server = httptest.NewUnstartedServer(nil)
+	issuer := "http://" + h.server.Listener.Addr().String()
+	p := &provider.Provider{
+		Issuer: issuer, Clients: clients(), Catalogue: catalogue, Store: h.faults, Sessions: sessions,
+		Requests: secrets.Sealer("authorization request"), Codes: secrets.Sealer("authorization code"),
+		Access: 5 * time.Minute, Code: time.Minute, Now: h.clock.now, Log: log,
+		Browser: h.handler.Cookies.Browser, Fail: h.handler.Pages.Fail, Interact: h.handler.Begin,
+	}
+	var err error
+	if p.Ring, err = h.store.Ring(h.t.Context(), p.IDTokenAlgs()); err != nil {
+		h.t.Fatal(err)
+	}
+	h.handler.Provider = p
+	support := map[string][]string{"groups": {"support"}}
+	h.handler.Connectors = []*connectors.Local{{
+		ID: "local", Name: "Local people", Issuer: issuer, MaxAge: 15 * time.Minute, Hasher: hasher,
+		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}},
+		Tries: &connectors.Tries{Now: h.clock.now}, OTP: h.faults, Now: h.clock.now,
+		People: []connectors.Person{
+			{Username: "sam", Name: "Sam Rivera", Claims: support, PasswordHash: staffHash, TOTP: samTOTP},
+			{Username: "dana", Name: "Dana R.", Claims: support, PasswordHash: staffHash},
+			{Username: "erin", Name: "Erin S.", Claims: support, PasswordHash: staffHash},
+			{Username: "bob", Name: "Bob", PasswordHash: staffHash},
+		},
+	}}
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	quietly(func() { p.Mount(r) })
+	h.handler.Mount(r)
+	h.server.Config.Handler = h.handler.Pages.Visitor(nil, r)
+	h.server.Start()
+	h.t.Cleanup(h.server.Close)
+}
+
+// quietly keeps what the library says of its routes out of the tests' output.
+func quietly(f func()) {
+	mounting.Lock()
+	defer mounting.Unlock()
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	defer slog.SetDefault(before)
+	f()
+}
+
+var mounting sync.Mutex
+
+func newCatalogue(t *testing.T) *scopes.Catalogue {
+	t.Helper()
+	c, err := scopes.NewCatalogue([]scopes.Scope{
+		{Name: "documents.read", Label: "View documents", Kind: "view"},
+		{Name: "settings.write", Label: "Change settings", Kind: "change"},
+		{Name: "billing.read", Label: "See invoices and cards", Kind: "billing"},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func policies() []credentials.Policy {
+	lent := []string{"documents.read", "settings.write"}
+	pin := credentials.Policy{ID: "support-pin", Name: "Support PIN", Kind: credentials.PIN, Digits: 6, Uses: 1, Tries: 5,
+		RedeemWithin: []time.Duration{15 * time.Minute}, RedeemDefault: 15 * time.Minute, Session: 30 * time.Minute, Idle: 10 * time.Minute, Scopes: lent}
+	login := credentials.Policy{ID: "temporary-login", Name: "Temporary login", Kind: credentials.Password, EmailDomain: "support.northwind.example",
+		RedeemWithin: []time.Duration{4 * time.Hour}, RedeemDefault: 4 * time.Hour, Session: 8 * time.Hour, Idle: 30 * time.Minute, Scopes: lent}
+	holder := login
+	holder.ID, holder.Holder = "holder-login", true
+	return []credentials.Policy{pin, login, holder}
+}
+
+func clients() map[string]*provider.Client {
+	out := map[string]*provider.Client{}
+	for id, callback := range callbacks {
+		out[id] = &provider.Client{ID: id, Name: "Northwind " + id, Public: true, RedirectURIs: []string{callback},
+			Audience: "https://" + id + ".example/api", Scopes: scopes.Patterns{"documents.*", "settings.*"},
+			Grants: []string{"authorization_code"}, Subject: "guest", Claims: []string{"name"}, IDTokenAlg: "ES256"}
+	}
+	return out
+}
+
+// callbacks are where apps are called back. Nobody listens there: the tests'
+// browser stops before it follows.
+var callbacks = map[string]string{"docs": "http://127.0.0.1:4711/callback", "files": "http://127.0.0.1:4712/callback"}
+
+// Accounts that credentials are minted for.
+var (
+	acme   = credentials.Account{ID: "acme", Connector: "customers", Name: "Acme Corp", Handle: "AC-100"}
+	globex = credentials.Account{ID: "globex", Connector: "customers", Name: "Globex", Handle: "GX-200"}
+)
+
+// mint makes a credential of an account.
+func (h *house) mint(a credentials.Account, policy string, change ...func(*credentials.MintRequest)) credentials.Minted {
+	h.t.Helper()
+	r := credentials.MintRequest{Account: a, Policy: policy, Scopes: []string{"documents.read"},
+		Owner: credentials.Owner{Issuer: "https://id.example", Subject: "olivia", Name: "Olivia Owner"}}
+	for _, f := range change {
+		f(&r)
+	}
+	m, err := h.minter.Mint(h.t.Context(), r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,381 @@
+package staff
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// TestTheWholePath: who they are, what the customer gave them, what they are
+// about to enter, and back to the app.
+func TestTheWholePath(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b, v := h.browser(), h.app("docs")
+	b.open(v)
+	b.login("sam")
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	for _, said := range []string{"Acme Corp", "AC-100", "Sam Rivera", "View documents", "Northwind docs"} {
+		if !strings.Contains(text(b.page.body), said) {
+			t.Errorf("the summary does not say %q: %s", said, text(b.page.body))
+		}
+	}
+	can, never, _ := strings.Cut(text(b.page.body), "Never")
+	if strings.Contains(can, "invoices") || !strings.Contains(never, "See invoices and cards") || strings.Contains(can, "Change settings") {
+		t.Errorf("the summary says: %s", text(b.page.body))
+	}
+	b.submit("enter")
+	if b.callback.Get("state") != "s" || b.callback.Get("iss") != h.server.URL {
+		t.Errorf("the app is called back with %v", b.callback)
+	}
+	got := v.exchange(b)
+	if got.Account.ID != "acme" || got.Act == nil || got.Act.Sub != "local:sam" {
+		t.Errorf("the ID token says %+v", got)
+	}
+}
+
+// TestSecondApp enters with the session that lives in the browser; another
+// browser does not.
+func TestSecondApp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	for _, params := range [][]string{nil, {"prompt", "none"}, {"login_hint", "ac-100"}, {"login_hint", " AC- 100"}} {
+		v := h.app("files", params...)
+		b.open(v)
+		if got := v.exchange(b); got.SID != first.SID || got.AuthTime != first.AuthTime {
+			t.Errorf("%v: %+v, want %+v", params, got, first)
+		}
+	}
+	other := h.browser()
+	other.open(h.app("files", "prompt", "none"))
+	if other.callback.Get("error") != "login_required" {
+		t.Errorf("another browser gets %v", other.callback)
+	}
+	other.open(h.app("files"))
+	other.login("dana")
+	if !other.shows("pin") {
+		t.Errorf("the same agent in another browser is not asked for a PIN: %s", text(other.page.body))
+	}
+}
+
+// TestAnotherAgent in the same browser does not get the first one's session,
+// and ends it by entering one of their own.
+func TestAnotherAgent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	b.open(h.app("docs", "prompt", "login"))
+	b.login("erin")
+	if b.callback != nil || !b.shows("pin") {
+		t.Fatalf("erin gets dana's session: %v %s", b.callback, text(b.page.body))
+	}
+	for _, action := range []string{"/enter", "/cancel"} {
+		_, fields := b.form("pin")
+		page := b.page
+		b.visit(http.MethodPost, h.server.URL+action, fields)
+		if b.callback != nil {
+			t.Errorf("erin's %s of dana's session calls the app back with %v", action, b.callback)
+		}
+		b.page = page
+	}
+	if s := h.session(first.SID); s.Ended() {
+		t.Errorf("dana's session ended by %s before erin entered", s.Cause)
+	}
+	b.redeem(globex, h.mint(globex, "support-pin"))
+	b.submit("enter")
+	if b.callback.Get("code") == "" {
+		t.Fatalf("erin does not get in: %v", b.callback)
+	}
+	if s := h.session(first.SID); s.Cause != credentials.CauseSignedOut {
+		t.Errorf("dana's session is still open beside erin's: %q", s.Cause)
+	}
+}
+
+func (h *house) session(sid string) credentials.Session {
+	h.t.Helper()
+	s, err := h.store.Session(h.t.Context(), sid)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+// TestOneSessionPerBrowser: with another account's credential the agent leaves
+// the account they were in.
+func TestOneSessionPerBrowser(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	v := h.app("docs", "login_hint", globex.Handle)
+	b.open(v)
+	if !strings.Contains(text(b.page.body), "You are already in Acme Corp") {
+		t.Fatalf("the agent is not asked: %s", text(b.page.body))
+	}
+	b.submit("/cancel")
+	if s := h.session(first.SID); s.Cause != credentials.CauseCancelled {
+		t.Errorf("the first session: %q", s.Cause)
+	}
+	if _, fields := b.form("pin"); fields.Get("account") != globex.Handle {
+		t.Fatalf("the agent cannot go on to the account they came for: callback %v, %s", b.callback, text(b.page.body))
+	}
+	b.redeem(globex, h.mint(globex, "support-pin"))
+	b.submit("enter")
+	if got := v.exchange(b); got.Account.ID != "globex" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestGoOnInstead: who is asked whether to leave an account may stay in it.
+func TestGoOnInstead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	v := h.app("files", "login_hint", globex.Handle)
+	b.open(v)
+	b.submit("enter")
+	if got := v.exchange(b); got.SID != first.SID {
+		t.Errorf("%+v, want the session %s", got, first.SID)
+	}
+	b.open(h.app("files", "login_hint", globex.Handle, "prompt", "none"))
+	if b.callback.Get("error") != "login_required" {
+		t.Errorf("without asking: %v, want login_required", b.callback)
+	}
+}
+
+// TestCancel ends what was opened and tells the app; so does sign-out, which
+// also forgets the agent.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	b.open(h.app("docs", "login_hint", "somebody else"))
+	b.login("dana")
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	b.submit("/cancel")
+	if b.callback.Get("error") != "access_denied" || b.callback.Get("state") != "s" {
+		t.Errorf("the app is called back with %v (%s)", b.callback, text(b.page.body))
+	}
+	h.wantAll(map[credentials.Cause]int{credentials.CauseCancelled: 1})
+	if _, is := b.cookies()["session"]; is {
+		t.Error("the browser keeps the session's cookie")
+	}
+	first := b.signIn2(h, acme)
+	b.open(h.app("docs", "login_hint", globex.Handle))
+	b.submit("/cancel")
+	b.submit("/sign-out")
+	if !b.shows("username") || b.cookies()["agent"] != "" {
+		t.Errorf("after signing out: %v %s", b.cookies(), text(b.page.body))
+	}
+	if s := h.session(first.SID); !s.Ended() {
+		t.Error("the session lives on")
+	}
+}
+
+// signIn2 signs in an agent whom the browser knows already.
+func (b *browser) signIn2(h *house, a credentials.Account) claims {
+	b.t.Helper()
+	v := h.app("docs")
+	b.open(v)
+	b.redeem(a, h.mint(a, "support-pin"))
+	b.submit("enter")
+	return v.exchange(b)
+}
+
+// wantAll checks how the sessions of an account ended.
+func (h *house) wantAll(want map[credentials.Cause]int) {
+	h.t.Helper()
+	all, err := h.store.Sessions(h.t.Context(), acme.ID, credentials.Page{Limit: 100})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	got := map[credentials.Cause]int{}
+	for _, s := range all {
+		got[s.Cause]++
+	}
+	if len(got) != len(want) {
+		h.t.Errorf("sessions ended by %v, want %v", got, want)
+	}
+	for cause, n := range want {
+		if got[cause] != n {
+			h.t.Errorf("sessions ended by %v, want %v", got, want)
+		}
+	}
+}
+
+// TestSignOutEndsTheSession from the page that asks for the next account.
+func TestSignOutEndsTheSession(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	b.open(h.app("docs"))
+	b.login("dana")
+	page := b.page
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	b.page = page // the other tab
+	b.submit("/sign-out")
+	h.wantAll(map[credentials.Cause]int{credentials.CauseSignedOut: 1})
+	if !b.shows("username") {
+		t.Errorf("the browser still knows the agent: %s", text(b.page.body))
+	}
+	b.open(h.app("docs", "prompt", "none"))
+	if b.callback.Get("error") != "login_required" {
+		t.Errorf("%v, want login_required", b.callback)
+	}
+}
+
+// TestPromptLogin asks who the agent is again, keeps their session, spends no
+// use, and the app is told of the new proof.
+func TestPromptLogin(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	for _, again := range [][]string{{"prompt", "login"}, {"max_age", "0"}, {"max_age", "60"}} {
+		h.clock.add(3 * time.Minute)
+		v := h.app("docs", again...)
+		b.open(v)
+		if !b.shows("username") {
+			t.Fatalf("%v: the agent is not asked: %v %s", again, b.callback, text(b.page.body))
+		}
+		// The other forms of this request do not lead around it.
+		_, fields := b.form("username")
+		page := b.page
+		for _, action := range []string{"/enter", "/redeem"} {
+			fields.Set("account", acme.Handle)
+			fields.Set("pin", h.mint(acme, "support-pin").Secret.Reveal())
+			b.visit(http.MethodPost, h.server.URL+action, fields)
+			if b.callback != nil || !b.shows("username") {
+				t.Errorf("%v: %s leads around the question: %v %s", again, action, b.callback, text(b.page.body))
+			}
+		}
+		b.page = page
+		b.login("dana")
+		got := v.exchange(b)
+		if got.SID != first.SID || got.AuthTime != h.clock.now().Unix() {
+			t.Errorf("%v: session %s with a proof of %d; want %s and %d", again, got.SID, got.AuthTime, first.SID, h.clock.now().Unix())
+		}
+	}
+	b.open(h.app("docs", "prompt", "login"))
+	b.login("dana")
+	v := h.app("docs", "login_hint", globex.Handle, "max_age", "30")
+	h.clock.add(20 * time.Second)
+	b.open(v)
+	h.clock.add(20 * time.Second)
+	b.submit("enter") // the proof became too old while the page was shown
+	if b.callback != nil || !b.shows("username") {
+		t.Fatalf("a proof older than max_age gets in: %v", b.callback)
+	}
+	b.login("dana")
+	b.submit("enter")
+	if got := v.exchange(b); got.SID != first.SID || got.AuthTime != h.clock.now().Unix() {
+		t.Errorf("going on in the session: %+v at %d", got, h.clock.now().Unix())
+	}
+}
+
+// TestMaxAgeBeforeRedeeming: a proof that is too old for the request or for
+// the connector is renewed first; nothing is used up.
+func TestMaxAgeBeforeRedeeming(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for name, c := range map[string]struct {
+		wait   time.Duration
+		params []string
+	}{
+		"the connector's": {15*time.Minute + time.Second, nil},
+		"the request's":   {61 * time.Second, []string{"max_age", "60"}},
+	} {
+		b, v := h.browser(), h.app("docs", c.params...)
+		b.open(v)
+		b.login("dana")
+		form := b.page
+		if c.wait > 10*time.Minute { // longer than a request lives
+			h.clock.add(c.wait - time.Minute)
+			b.open(v)
+			form = b.page
+			h.clock.add(time.Minute)
+		} else {
+			h.clock.add(c.wait)
+		}
+		pin := h.mint(acme, "support-pin")
+		b.page = form
+		b.redeem(acme, pin)
+		if b.page.status != http.StatusUnprocessableEntity || !b.shows("username") {
+			t.Fatalf("%s: %d %s", name, b.page.status, text(b.page.body))
+		}
+		b.login("dana")
+		b.redeem(acme, pin)
+		b.submit("enter")
+		if got := v.exchange(b); got.AuthTime != h.clock.now().Unix() {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestResumeAfterIdle: the end of a session is the end, whatever the browser
+// still holds.
+func TestResumeAfterIdle(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	h.clock.add(9 * time.Minute)
+	b.open(h.app("files"))
+	if b.callback.Get("code") == "" {
+		t.Fatalf("a minute before the idle end: %s", text(b.page.body))
+	}
+	h.clock.add(10 * time.Minute)
+	b.open(h.app("files", "prompt", "none"))
+	if b.callback.Get("error") != "login_required" {
+		t.Errorf("after the idle end: %v", b.callback)
+	}
+	if s := h.session(first.SID); s.Cause != credentials.CauseIdle {
+		t.Errorf("the session: %q, want idle", s.Cause)
+	}
+}
+
+// TestTheSameFormTwice: a double click is one attempt with one session.
+func TestTheSameFormTwice(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []string{"support-pin", "temporary-login"} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			b, v := h.browser(), h.app("docs")
+			b.open(v)
+			b.login("dana")
+			c := h.mint(acme, policy)
+			action, fields := b.form(map[bool]string{true: "pin", false: "email"}[c.Kind == credentials.PIN])
+			fields.Set("account", acme.Handle)
+			if c.Kind == credentials.PIN {
+				fields.Set("pin", c.Secret.Reveal())
+			} else {
+				fields.Del("account")
+				fields.Set("email", c.Email)
+				fields.Set("password", c.Secret.Reveal())
+			}
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					if got := b.send(http.MethodPost, action, fields); got.status != http.StatusSeeOther {
+						t.Errorf("%d %s", got.status, text(got.body))
+					}
+				})
+			}
+			all.Wait()
+			h.wantAll(map[credentials.Cause]int{"": 1})
+			b.visit(http.MethodPost, action, fields)
+			b.submit("enter")
+			v.exchange(b)
+			h.wantAll(map[credentials.Cause]int{"": 1})
+		})
+	}
+}

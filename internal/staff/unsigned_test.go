@@ -1,0 +1,103 @@
+package staff
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // watches the database from outside
+)
+
+// watch returns a function that tells whether anybody has written to the
+// database since it was called last.
+func (h *house) watch() func() bool {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(h.dsn, "sqlite:"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = db.Close() })
+	db.SetMaxOpenConns(1) // data_version is a connection's own
+	version := func() (n int64) {
+		if err := db.QueryRowContext(h.t.Context(), `PRAGMA data_version`).Scan(&n); err != nil {
+			h.t.Fatal(err)
+		}
+		return n
+	}
+	last := version()
+	return func() bool {
+		now := version()
+		changed := now != last
+		last = now
+		return changed
+	}
+}
+
+// TestVisitorsWriteNothing: whoever is not signed in cannot make the broker
+// write, whatever they send; the first thing that is written is a try.
+func TestVisitorsWriteNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	pin, login := h.mint(acme, "support-pin"), h.mint(acme, "temporary-login")
+	written := h.watch()
+	b := h.browser()
+	quiet := func(what string) {
+		t.Helper()
+		if written() {
+			t.Errorf("%s makes the broker write", what)
+		}
+	}
+	b.open(h.app("docs"))
+	quiet("an authorization request")
+	b.open(h.app("docs", "prompt", "none"))
+	quiet("a silent one")
+	b.visit(http.MethodPost, h.server.URL+"/authorize", h.params("docs"))
+	quiet("a posted one")
+	b.visit(http.MethodGet, h.server.URL+"/authorize?client_id=unknown", nil)
+	quiet("a bad one")
+	b.open(h.app("docs"))
+	_, fields := b.form("username")
+	b.visit(http.MethodGet, h.server.URL+"/sign-in?r="+url.QueryEscape(fields.Get("request")), nil)
+	quiet("the sign-in page")
+	form := b.page
+	for i := range 15 {
+		b.page = form
+		b.submit("username", "username", fmt.Sprint([]string{"dana", "nobody"}[i%2]), "password", "wrong")
+	}
+	quiet("wrong passwords of local people")
+	b.page = form
+	b.submit("username", "username", "sam", "password", staffPassword)
+	quiet("half a sign-in")
+	b.submit("code", "code", "000000x")
+	quiet("a wrong code")
+	for _, password := range []string{"wrong", login.Secret.Reveal()} {
+		b.page = form
+		b.submit("email", "email", login.Email, "password", password)
+	}
+	b.page = form
+	b.submit("email", "email", "nobody@support.northwind.example", "password", "wrong")
+	quiet("wrong passwords of holders")
+	fields.Set("account", acme.Handle)
+	fields.Set("pin", pin.Secret.Reveal())
+	for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out"} {
+		b.visit(http.MethodPost, h.server.URL+path, fields)
+	}
+	b.visit(http.MethodGet, h.server.URL+"/summary?r="+url.QueryEscape(fields.Get("request")), nil)
+	quiet("forms that are for the staff")
+	b.page = form
+	b.submit("username", "username", "erin", "password", staffPassword)
+	quiet("a sign-in without a second factor")
+	b.submit("pin", "account", "XX-900", "pin", "000000")
+	if !written() {
+		t.Error("a try of somebody who is signed in is not written: this test sees nothing")
+	}
+}
+
+// params are those of an authorization request as a form.
+func (h *house) params(client string) url.Values {
+	u, _ := url.Parse(h.app(client).url)
+	return u.Query()
+}
