@@ -37,7 +37,8 @@ type Store interface {
 	Issue(ctx context.Context, g Grant) (Session, error)
 	// Refresh exchanges a refresh token for the next and counts as activity.
 	Refresh(ctx context.Context, r Refreshing) (Session, RefreshToken, error)
-	// RefreshToken finds an unused refresh token, ErrNotFound for any other.
+	// RefreshToken finds a refresh token of whatever generation, ErrNotFound for
+	// one that never was.
 	RefreshToken(ctx context.Context, hash []byte) (RefreshToken, error)
 	// Touch counts as activity. A later proof of the agent becomes the
 	// session's; the zero time brings none.
@@ -138,6 +139,7 @@ type RefreshToken struct {
 	Client   string
 	Audience string
 	Scope    string // granted at first; a refresh may ask for less
+	Used     bool   // it has a successor, or is spent
 }
 
 // RefreshGrace is how long a replaced refresh token is good for while its

@@ -90,7 +90,7 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s c
 		p.Refuse(w, r, a, "login_required", "the support session in this browser is not the one of the id_token_hint")
 		return
 	}
-	granted := p.narrow(a.Scope, s, client)
+	granted := p.narrow(a.Scope, s.Scopes, client)
 	if len(granted) == 0 {
 		p.Refuse(w, r, a, "access_denied", "the customer lent none of the requested scopes")
 		return
@@ -104,8 +104,8 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s c
 
 // narrow decides the scopes of a grant; see scopes.Catalogue.Narrow. Without
 // refresh tokens there is no offline access to grant.
-func (p *Provider) narrow(requested []string, s credentials.Session, c *Client) []string {
-	out := p.Catalogue.Narrow(requested, s.Scopes, c.Scopes)
+func (p *Provider) narrow(requested, lent []string, c *Client) []string {
+	out := p.Catalogue.Narrow(requested, lent, c.Scopes)
 	if c.has(grantRefresh) {
 		return out
 	}

@@ -24,7 +24,15 @@ func (p *Provider) publicError(ctx context.Context, err error) error {
 	case errors.Is(err, credentials.ErrInvalidGrant), errors.Is(err, credentials.ErrNotFound), errors.Is(err, errPast):
 		return oidc.ErrInvalidGrant().WithDescription("it is not valid")
 	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		p.Log.DebugContext(ctx, "the client did not wait for the answer")
+		return unavailable()
+	}
 	p.Log.ErrorContext(ctx, "the provider could not answer", "error", err)
+	if errors.Is(err, credentials.ErrUnknownResult) {
+		e := &oidc.Error{ErrorType: "temporarily_unavailable", Description: "it is not known whether this was stored; begin again rather than repeat it"}
+		return op.NewStatusError(e, http.StatusServiceUnavailable)
+	}
 	return unavailable()
 }
 

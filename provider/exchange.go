@@ -45,8 +45,13 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if !ok {
 		return nil, oidc.ErrInvalidGrant().WithDescription("the code is not valid for this client, redirect_uri and code_verifier, or too old")
 	}
+	// The configuration may lend less than when the code was made.
+	scope := p.narrow(opened.Scope, opened.Scope, c)
+	if len(scope) == 0 {
+		return nil, oidc.ErrInvalidGrant().WithDescription("nothing of what the code was made for can be granted any more")
+	}
 	g := credentials.Grant{ID: opened.ID, Account: opened.Account, SID: opened.SID, Client: c.ID, Audience: c.Audience,
-		Scope: strings.Join(opened.Scope, " "), TokenID: credentials.NewID()}
+		Scope: strings.Join(scope, " "), TokenID: credentials.NewID()}
 	refresh := ""
 	if c.has(grantRefresh) {
 		var hash []byte
@@ -58,8 +63,7 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 		return nil, p.publicError(ctx, err)
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: p.narrow(opened.Scope, session, c), id: g.TokenID, refresh: refresh,
-		nonce: opened.Nonce, openid: slices.Contains(opened.Scope, "openid"),
+		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, openid: slices.Contains(scope, "openid"),
 	})
 }
 

@@ -66,7 +66,7 @@ func (p *Provider) introspect(ctx context.Context, c *Client, token string) (any
 
 func (p *Provider) introspectRefresh(ctx context.Context, c *Client, token string) (any, error) {
 	found, err := p.Store.RefreshToken(ctx, hashRefresh(token))
-	if errors.Is(err, credentials.ErrNotFound) || err == nil && found.Client != c.ID {
+	if errors.Is(err, credentials.ErrNotFound) || err == nil && (found.Used || found.Client != c.ID) {
 		return inactive{}, nil
 	}
 	if err != nil {

@@ -32,17 +32,20 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 				}
 				scope = asked
 			}
+			if scope = p.narrow(scope, scope, c); len(scope) == 0 {
+				return "", errScope
+			}
 			return strings.Join(scope, " "), nil
 		},
 	}
 	session, _, err := p.Store.Refresh(ctx, use)
 	if errors.Is(err, errScope) {
-		return nil, oidc.ErrInvalidScope().WithDescription("a refresh cannot ask for more than was granted")
+		return nil, oidc.ErrInvalidScope().WithDescription("a refresh cannot ask for more than was granted and can still be lent")
 	}
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: p.narrow(scope, session, c), id: use.TokenID, refresh: token, openid: slices.Contains(asked, "openid"),
+		scope: scope, id: use.TokenID, refresh: token, openid: slices.Contains(asked, "openid"),
 	})
 }

@@ -93,6 +93,26 @@ func TestALostReplyDoesNotEndTheSessionAndReuseDoes(t *testing.T) {
 	w.allDead(third, s.ID)
 }
 
+// TestAReplacedTokenThatIsTakenBackEndsTheSession: within its grace it could
+// still be used, so taking it back must not leave it alive.
+func TestAReplacedTokenThatIsTakenBackEndsTheSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.tokens("docs", w.open("login")).text("refresh_token")
+	second := w.refresh("docs", first).text("refresh_token")
+	if got := w.introspect("docs", first); got != inactive {
+		t.Errorf("a replaced token is introspected as %s", got)
+	}
+	if r := w.post("/revoke", "docs", form("token", first)); r.Code != http.StatusOK {
+		t.Fatalf("taken back: %d %s", r.Code, r.Body)
+	}
+	for _, token := range []string{first, second} {
+		if r := w.refresh("docs", token); r.text("error") != "invalid_grant" {
+			t.Errorf("after it was taken back: %d %s", r.Code, r.Body)
+		}
+	}
+}
+
 // TestNothingOutlivesTheSessionsEnd: exp and expires_in are cut at it, and in
 // its last second nothing is issued.
 func TestNothingOutlivesTheSessionsEnd(t *testing.T) {

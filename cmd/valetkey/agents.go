@@ -11,6 +11,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/config"
+	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/internal/store"
 )
 
@@ -29,7 +30,7 @@ func agentsCommand() *cobra.Command {
 		{"suspend", "Suspend an agent and end their sessions", "suspended; their sessions have ended", true},
 		{"restore", "Let an agent redeem again", "restored", false},
 	} {
-		c.AddCommand(withConfig(&cobra.Command{Use: verb.name + " ID", Short: verb.short, Args: cobra.ExactArgs(1),
+		c.AddCommand(withConfig(&cobra.Command{Use: verb.name + " ID", Short: verb.short, Args: takes(1, 1),
 			RunE: func(c *cobra.Command, args []string) error {
 				return withStore(c.Context(), file, func(s *store.Store) error {
 					err := s.Suspend(c.Context(), args[0], verb.suspended, credentials.Mark{Who: "operator"})
@@ -72,7 +73,7 @@ func withStore(ctx context.Context, file string, f func(*store.Store) error) err
 	if err != nil {
 		return err
 	}
-	secrets, err := loadSecrets(cfg)
+	secrets, err := keys.LoadSecrets(string(cfg.Secrets))
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func auditCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return errUsage{errors.New("say «valetkey audit export» or «valetkey audit verify»")}
 		}}
-	c.AddCommand(&cobra.Command{Use: "verify [FILE]", Short: "Verify an export, offline; without FILE from standard input", Args: cobra.MaximumNArgs(1),
+	c.AddCommand(&cobra.Command{Use: "verify [FILE]", Short: "Verify an export, offline; without FILE from standard input", Args: takes(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			in := c.InOrStdin()
 			if len(args) == 1 {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -32,6 +33,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.DisableSuggestions = true // they take lines of their own
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -43,25 +45,36 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(stderr, err)
 	var usage errUsage
 	// Cobra refuses unknown commands and missing flags before any of ours runs.
-	if errors.As(err, &usage) || asked == root || isRequiredFlag(err) {
+	if !errors.As(err, &usage) && (asked == root || isRequiredFlag(err)) {
+		err = errUsage{fmt.Errorf("%w; see «%s --help»", err, asked.CommandPath())}
+	}
+	fmt.Fprintln(stderr, err)
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitFailed
 }
 
 func isRequiredFlag(err error) bool {
-	return len(err.Error()) > 16 && err.Error()[:16] == "required flag(s)"
+	return strings.HasPrefix(err.Error(), "required flag(s)")
 }
 
-// noArgs refuses arguments, which no command here but audit verify takes.
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return errUsage{fmt.Errorf("«%s» takes no argument %q; see «%s --help»", c.CommandPath(), args[0], c.CommandPath())}
+// noArgs refuses arguments, which few commands here take.
+func noArgs(c *cobra.Command, args []string) error { return takes(0, 0)(c, args) }
+
+// takes refuses fewer and more arguments.
+func takes(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) > most:
+			return errUsage{fmt.Errorf("«%s» takes no argument %q; see «%s --help»", c.CommandPath(), args[most], c.CommandPath())}
+		case len(args) < least:
+			return errUsage{fmt.Errorf("«%s» needs an argument; see «%s --help»", c.CommandPath(), c.CommandPath())}
+		}
+		return nil
 	}
-	return nil
 }
 
 // withConfig adds the --config flag that most commands need.

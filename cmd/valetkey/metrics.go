@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -57,12 +54,8 @@ func (s *status) WriteHeader(code int) {
 // Unwrap lets http.ResponseController reach the writer beneath.
 func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-func serveMetrics(ctx context.Context, address string, m *metrics) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("metrics: cannot listen on %s: %w", address, err)
-	}
+func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	return listen(ctx, l, mux, 0, func() {})
+	return mux
 }

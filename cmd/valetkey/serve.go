@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -34,6 +33,7 @@ func serveCommand() *cobra.Command {
 		}
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
+		context.AfterFunc(ctx, stop) // a second signal ends the program at once
 		return serve(ctx, cfg, r, log)
 	}}, &file)
 }
@@ -82,16 +82,21 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 		return err
 	}
 	defer b.store.Close()
-	listener, err := net.Listen("tcp", cfg.Listen)
+	listener, err := listenOn(cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
+		return err
+	}
+	apart, err := listenOn(cfg.Metrics)
+	if err != nil {
+		_ = listener.Close()
+		return err
 	}
 	var leaving atomic.Bool
 	m := newMetrics()
 	root := http.NewServeMux()
 	root.HandleFunc("/readyz", func(w http.ResponseWriter, req *http.Request) { ready(w, req, b, &leaving) })
 	if cfg.Metrics == "" {
-		root.Handle("/metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+		root.Handle("/metrics", m.handler())
 	}
 	root.Handle("/", b.pages.Visitor(cfg.TrustedProxies, m.count(b.router())))
 	log.Info("serving", "issuer", cfg.Issuer, "listen", listener.Addr().String(), "database", b.store.Engine(), "version", version)
@@ -108,12 +113,25 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 			log.Info("draining", "for", cfg.Drain)
 		})
 	})
-	if cfg.Metrics != "" {
-		group.Go(func() error { return serveMetrics(ctx, cfg.Metrics, m) })
+	if apart != nil {
+		group.Go(func() error { return listen(ctx, apart, m.handler(), 0, func() {}) })
 	}
 	err = group.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// listenOn takes an address, before anything says that it is served; nil for
+// none.
+func listenOn(address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+	}
+	return l, nil
 }
 
 func ready(w http.ResponseWriter, r *http.Request, b *broker, leaving *atomic.Bool) {

@@ -23,6 +23,11 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 	if u, err := url.Parse(cfg.Issuer); err == nil && u.Path != "" {
 		problems = append(problems, cfg.Problem("issuer", "must have no path: the broker's pages and endpoints lie at the root of its host"))
 	}
+	for _, c := range cfg.Clients {
+		if c.Subject == "owner" && len(cfg.Owners) > 1 {
+			problems = append(problems, cfg.Problem("clients["+c.ID+"].subject", "cannot be owner with several owners connectors: two of their people may have the same subject"))
+		}
+	}
 	list := make([]scopes.Scope, 0, len(cfg.Scopes))
 	for _, s := range cfg.Scopes {
 		list = append(list, scopes.Scope{Name: s.Name, Label: s.Label, Kind: scopes.Kind(s.Kind)})

@@ -52,15 +52,17 @@ func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
 	return err
 }
 
-// RefreshToken finds what a refresh token belongs to, live or not.
+const selectRefresh = `SELECT account, sid, client, audience, scope, replaced_at + spent FROM refresh_tokens WHERE hash = $1`
+
+// RefreshToken implements credentials.Store.
 func (s *Store) RefreshToken(ctx context.Context, hash []byte) (out credentials.RefreshToken, err error) {
 	found := false
-	err = s.query(ctx, `SELECT account, sid, client, audience, scope FROM refresh_tokens WHERE hash = $1 AND replaced_at = 0 AND spent = 0`,
-		[]any{hash}, scanning(&found, &out.Account, &out.SID, &out.Client, &out.Audience, &out.Scope))
+	var used int64
+	err = s.query(ctx, selectRefresh, []any{hash}, scanning(&found, &out.Account, &out.SID, &out.Client, &out.Audience, &out.Scope, &used))
 	if err == nil && !found {
 		err = credentials.ErrNotFound
 	}
-	out.Hash = hash
+	out.Hash, out.Used = hash, used != 0
 	return out, err
 }
 

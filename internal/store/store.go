@@ -31,6 +31,7 @@ type Store struct {
 	secrets  *keys.Secrets
 	prepared sync.Map // statement text → *sql.Stmt, where the engine wants it
 	clockBad atomic.Bool
+	limit    time.Duration                // of one verb
 	ID       string                       // of the installation
 	probe    func(statement string) error // nil but in tests: sees each statement first, and may fail it
 }
@@ -47,7 +48,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets}
+	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, limit: verbLimit}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -56,7 +56,7 @@ func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.R
 	if err != nil {
 		return credentials.Reservation{}, err
 	}
-	until := time.Now().Add(verbLimit)
+	until := time.Now().Add(s.limit)
 	for {
 		out, err := s.reserve(ctx, try, account)
 		if !errors.Is(err, errInFlight) || time.Now().After(until) {

@@ -26,7 +26,7 @@ type tx struct {
 // Limits of a verb. It runs detached from the request that asked for it: a
 // cancelled transaction may have committed while its caller saw an error.
 const (
-	verbLimit  = 10 * time.Second
+	verbLimit  = 10 * time.Second // Store.limit, but for tests that crowd a slow machine
 	verbTries  = 12
 	firstPause = 2 * time.Millisecond
 )
@@ -35,7 +35,7 @@ const (
 // be stored although it refuses, f returns otherwise. Conflicts are retried; an
 // error at commit means "not known" (credentials.ErrUnknownResult).
 func (s *Store) verb(ctx context.Context, f func(*tx) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), verbLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
 	defer cancel()
 	var err error
 	for i := range verbTries {
