@@ -10,12 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/store"
 )
 
 func checkCommand() *cobra.Command {
 	var file string
-	var connect bool
+	var asked bool
 	c := withConfig(&cobra.Command{Use: "check", Short: "Check a configuration and say what it means",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, r, err := loadRules(file)
@@ -32,17 +31,12 @@ func checkCommand() *cobra.Command {
 			for _, p := range r.policies {
 				meaning(out, p, r)
 			}
-			if !connect {
+			if !asked {
 				return nil
 			}
-			schema, err := store.Migrate(c.Context(), dsn(cfg.DatabaseDirect), false)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "\nThe database answers; its schema is at step %d of %d.\n", schema.Have, schema.Want)
-			return nil
+			return connect(c.Context(), out, cfg)
 		}}, &file)
-	c.Flags().BoolVar(&connect, "connect", false, "also ask the database")
+	c.Flags().BoolVar(&asked, "connect", false, "also ask the database and the upstream issuers")
 	return c
 }
 

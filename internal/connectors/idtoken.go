@@ -120,6 +120,12 @@ func claimsOf(token *oidc.IDToken) (map[string]any, error) {
 	return all, err
 }
 
+// Discover asks the issuer for its discovery document, as a check.
+func (u *Upstream) Discover(ctx context.Context) error {
+	_, err := u.provider(ctx)
+	return err
+}
+
 // provider discovers the issuer once it is needed; a failure is not kept.
 func (u *Upstream) provider(ctx context.Context) (*oidc.Provider, error) {
 	u.mu.Lock()

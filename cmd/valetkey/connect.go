@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/valetkey/valetkey/internal/config"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/store"
+)
+
+// connect asks everything that the configuration names outside this process,
+// and tells of each whether it answers. The schema stays as it is.
+func connect(ctx context.Context, out io.Writer, cfg *config.Config) error {
+	failed := 0
+	tell := func(what string, err error, well string) {
+		if err != nil {
+			failed++
+			well = err.Error()
+		}
+		fmt.Fprintf(out, "%s: %s\n", what, well)
+	}
+	fmt.Fprintln(out)
+	if file := string(cfg.Database.SQLite); file != "" && absent(file) {
+		tell("database", nil, "does not exist yet; serve makes it")
+	} else {
+		schema, err := store.Migrate(ctx, dsn(cfg.DatabaseDirect), false)
+		tell("database", err, fmt.Sprintf("answers; its schema is at step %d of %d", schema.Have, schema.Want))
+	}
+	for _, o := range cfg.Owners {
+		if o.OIDC != nil {
+			tell("owners["+o.ID+"]", discover(ctx, o.OIDC.Issuer), "its issuer answers")
+		}
+	}
+	for _, a := range cfg.Agents {
+		if a.OIDC != nil {
+			tell("agents["+a.ID+"]", discover(ctx, a.OIDC.Issuer), "its issuer answers")
+		}
+	}
+	switch failed {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("one of them did not answer as it should; see above")
+	}
+	return fmt.Errorf("%d of them did not answer as they should; see above", failed)
+}
+
+func discover(ctx context.Context, issuer string) error {
+	return (&connectors.Upstream{Issuer: issuer, Now: now}).Discover(ctx)
+}
