@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make lint` need and this machine lacks:
 #
-#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; e2e/node's packages
+#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; the packages of e2e/node and e2e/browser
 #   scripts/setup.sh lint    golangci-lint, into ./bin
 #
 # Does nothing, quickly, when everything is there.
@@ -50,6 +50,17 @@ debian_packages() {
     apt-get install -q -y --no-install-recommends "$@" </dev/null >&2
 }
 
+# node_packages installs a folder's packages unless that was done. npm leaves a
+# copy of the lock file it installed from: older means outdated.
+node_packages() {
+  local installed=$1/node_modules/.package-lock.json
+  if ! [ "$installed" -nt "$1/package-lock.json" ]; then
+    say "installing $1's packages with npm ci"
+    (cd "$1" && npm ci --no-audit --no-fund </dev/null >&2)
+    touch "$installed"
+  fi
+}
+
 for_tests() {
   local missing=()
   has_postgres || missing+=(postgresql)
@@ -67,13 +78,8 @@ for_tests() {
     return 1
   fi
 
-  # npm leaves a copy of the lock file it installed from: older means outdated.
-  local installed=e2e/node/node_modules/.package-lock.json
-  if [ -f e2e/node/package-lock.json ] && ! [ "$installed" -nt e2e/node/package-lock.json ]; then
-    say "installing e2e/node's packages with npm ci"
-    (cd e2e/node && npm ci --no-audit --no-fund </dev/null >&2)
-    touch "$installed"
-  fi
+  node_packages e2e/node
+  node_packages e2e/browser
 }
 
 is_wanted_lint() { [ -x "$1" ] && "$1" version 2>/dev/null | grep -qF " ${GOLANGCI_LINT#v} "; }

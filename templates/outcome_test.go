@@ -102,7 +102,7 @@ func TestFailureAlwaysSaysWhatToDo(t *testing.T) {
 			t.Errorf("%d: title %q is empty or that of %d", status, title, seen[title])
 		}
 		seen[title] = status
-		if !strings.Contains(page, "What to do") || strings.Contains(page, "say this number") {
+		if !strings.Contains(page, "What to do") || strings.Contains(page, "give this reference") {
 			t.Errorf("%d: no advice, or a number that does not exist", status)
 		}
 	}

@@ -41,11 +41,12 @@ func serveCommand() *cobra.Command {
 // loadRules loads the configuration and everything that it means.
 func loadRules(file string) (*config.Config, rules, error) {
 	cfg, err := config.Load(file)
-	if err != nil {
+	var problems config.Problems
+	if err != nil && (!errors.As(err, &problems) || cfg == nil) {
 		return nil, rules{}, err
 	}
-	r, problems := wireRules(cfg)
-	if len(problems) > 0 {
+	r, more := wireRules(cfg)
+	if problems = problems.With(more); len(problems) > 0 {
 		return nil, rules{}, problems
 	}
 	return cfg, r, nil
@@ -98,7 +99,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	if cfg.Metrics == "" {
 		root.Handle("/metrics", m.handler())
 	}
-	root.Handle("/", b.pages.Visitor(cfg.TrustedProxies, m.count(b.router())))
+	root.Handle("/", m.count(b.pages.Visitor(cfg.TrustedProxies, b.router())))
 	log.Info("serving", "issuer", cfg.Issuer, "listen", listener.Addr().String(), "database", b.store.Engine(), "version", version)
 
 	// The jobs outlive the listeners: what is being drained still needs them.

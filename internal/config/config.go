@@ -103,8 +103,9 @@ type Log struct {
 }
 
 // Load reads the file at path, taking ${NAME} from the process environment.
-// A file that can be read but not used gives a [Problems]; relative paths in it
-// are relative to its own folder.
+// A file that can be read but not used gives a [Problems], beside what could be
+// read of it, which is good for finding further problems and nothing else.
+// Relative paths in the file are relative to its own folder.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -118,13 +119,15 @@ func Load(path string) (*Config, error) {
 func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, error) {
 	w := newWalker(name, env)
 	c := &Config{file: name, lines: w.lines}
-	if w.file(data, c) {
-		c.fillDefaults(w)
-		validate(c, w)
-	}
-	if len(w.problems) > 0 {
+	if !w.file(data, c) {
 		w.problems.sort()
 		return nil, w.problems
+	}
+	c.fillDefaults(w)
+	validate(c, w)
+	if len(w.problems) > 0 {
+		w.problems.sort()
+		return c, w.problems
 	}
 	w.warnings.sort()
 	c.Warnings = w.warnings

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -35,6 +36,25 @@ func (ps Problems) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// With adds problems that were found elsewhere in the same file, but for those
+// about a key, or a part of one, that has a problem already: they would say the
+// same in other words.
+func (ps Problems) With(more Problems) Problems {
+	out := append(Problems(nil), ps...)
+	for _, p := range more {
+		if !slices.ContainsFunc(ps, func(have Problem) bool { return p.Key == have.Key || within(have.Key, p.Key) }) {
+			out = append(out, p)
+		}
+	}
+	out.sort()
+	return out
+}
+
+// within reports whether a key is a part of another one.
+func within(key, of string) bool {
+	return strings.HasPrefix(key, of+".") || strings.HasPrefix(key, of+"[")
 }
 
 // sort orders by line and keeps the order of discovery within a line.

@@ -125,6 +125,15 @@ func TestUnknownNamesCostTheSame(t *testing.T) {
 	if _, err := parsePHC((&Local{}).decoy()); err != nil {
 		t.Errorf("without people: %v", err)
 	}
+	// What is hashed for an unknown name is one of the people's: where theirs
+	// are broken, so is that.
+	broken := *l
+	broken.People = []Person{{Username: "sam", PasswordHash: "broken"}}
+	for _, name := range []string{"sam", "nobody"} {
+		if _, _, err := broken.Password(t.Context(), here, name, "wrong"); !errors.Is(err, errPHC) {
+			t.Errorf("%s: %v, want errPHC", name, err)
+		}
+	}
 	// A full gate turns all of them away alike, and counts none as a failure.
 	for {
 		leave, err := l.Hasher.Enter()

@@ -1,6 +1,7 @@
 package staff
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 
@@ -32,7 +33,9 @@ func (h *Handler) summary(w http.ResponseWriter, r *http.Request, a provider.Req
 
 func (h *Handler) showSummary(w http.ResponseWriter, r *http.Request, a provider.Request, s credentials.Session, existing bool) {
 	p := templates.Summary{
-		Request: a.Sealed, Account: s.Account.Name, Handle: s.Account.Handle, Contact: s.Contact, Ticket: s.Ticket,
+		Request: a.Sealed, Account: s.Account.Name, Handle: s.Account.Handle, Contact: s.Contact,
+		Ticket: cmp.Or(s.Reason, s.Ticket), // a reason names the ticket, where there is one
+
 		Client: h.client(a), Agent: h.named(s.Agent), EndsAt: s.EndsAt, Now: h.Now(), Existing: existing,
 	}
 	client := h.Provider.Clients[a.Client]

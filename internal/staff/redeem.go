@@ -73,7 +73,7 @@ func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider
 	case errors.As(err, &noMatch):
 		problem.Text = noMatchText(noMatch.Left)
 	case errors.As(err, &paused):
-		problem.Text = "Your tries are used up for now. Ask the customer for a new PIN and wait until the pause is over."
+		problem.Text = "Your tries are used up for now. Please wait." // the page says until when, and what to do meanwhile
 		problem.Blocked, problem.Until, status = true, paused.Until, http.StatusTooManyRequests
 	case errors.As(err, &unusable):
 		problem.Text = unusableText(unusable.State)

@@ -70,7 +70,7 @@ func TestOwnTriesUsedUp(t *testing.T) {
 	}
 	b.page = page
 	b.redeem(acme, pin)
-	if b.page.status != http.StatusTooManyRequests || !strings.Contains(text(b.page.body), "Ask the customer for a new PIN") {
+	if b.page.status != http.StatusTooManyRequests || !strings.Contains(text(b.page.body), "ask the customer to make a new PIN") {
 		t.Errorf("%d %s", b.page.status, text(b.page.body))
 	}
 	h.wantAll(map[credentials.Cause]int{})
@@ -155,6 +155,12 @@ func TestSuspension(t *testing.T) {
 		t.Errorf("the browser keeps %v", left)
 	}
 	b.open(h.app("files"))
+	action, fields := b.form("username")
+	fields.Set("username", "dana")
+	fields.Set("password", staffPassword)
+	if got := b.send(http.MethodPost, action, fields); got.status != http.StatusForbidden {
+		t.Errorf("signing in: %d, want a refusal at once", got.status)
+	}
 	b.login("dana")
 	if b.page.status != http.StatusForbidden || b.cookies()["agent"] != "" {
 		t.Errorf("signing in: %d %s", b.page.status, text(b.page.body))

@@ -19,7 +19,7 @@ func TestTheWholePath(t *testing.T) {
 	b.open(v)
 	b.login("sam")
 	b.redeem(acme, h.mint(acme, "support-pin"))
-	for _, said := range []string{"Acme Corp", "AC-100", "Sam Rivera", "View documents", "Northwind docs"} {
+	for _, said := range []string{"Acme Corp", "AC-100", "Sam Rivera", "View documents", "Northwind docs", "ticket 4711"} {
 		if !strings.Contains(text(b.page.body), said) {
 			t.Errorf("the summary does not say %q: %s", said, text(b.page.body))
 		}

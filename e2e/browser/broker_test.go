@@ -1,0 +1,240 @@
+package browser
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// program is the built binary.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "valetkey-browser-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "valetkey")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../cmd/valetkey").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// What the staff sign in with: every test has an agent of its own, since a
+// one-time code is good once and wrong PINs are counted.
+const (
+	agents     = 12
+	totpSecret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+)
+
+var (
+	staffPassword = rand.Text()
+	apiSecret     = rand.Text() + rand.Text()
+)
+
+// broker is the program, serving, and the app that it calls back.
+type broker struct {
+	t      *testing.T
+	issuer string
+	app    *httptest.Server
+
+	mu     sync.Mutex
+	called map[string]chan url.Values // by state
+}
+
+const configuration = `issuer: %[1]s
+listen: %[2]s
+database: sqlite:valetkey.db
+secrets: valetkey.secrets
+drain: 0s
+brand: {product: Northwind Docs, support: Northwind Support, help: "https://help.northwind.example"}
+owners:
+  - id: customers
+    oidc: {issuer: "https://id.northwind.example", client_id: valetkey}
+    allow: {role: [owner]}
+    account: {id: account_id}
+agents:
+  - id: local
+    name: Northwind staff
+    local:
+%[3]s
+scopes:
+  documents.read: {label: View documents, kind: view}
+  settings.write: {label: Change settings, kind: change}
+  documents.delete: {label: Delete documents, kind: delete}
+  billing.read: {label: See invoices and cards, kind: billing}
+policies:
+  support-pin: {name: Support PIN, kind: pin, digits: 6, redeem_within: 15m, uses: 1, tries: 5, session: 30m, idle: 10m, scopes: [documents.read, settings.write]}
+clients:
+  - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
+  - {id: settings, name: Northwind settings, secret: %[5]s, grants: [client_credentials], api: [credentials.mint], owners: customers, owner_proof: trusted}
+`
+
+func start(t *testing.T) *broker {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	_ = l.Close()
+	b := &broker{t: t, issuer: "http://" + address, called: map[string]chan url.Values{}}
+	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
+	t.Cleanup(b.app.Close)
+	dir := t.TempDir()
+	text := fmt.Sprintf(configuration, b.issuer, address, people(), b.app.URL, apiSecret)
+	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd := exec.Command(program, "serve", "--config", filepath.Join(dir, "valetkey.yaml"))
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("the program says:\n%s", said.String())
+		}
+	})
+	b.awaitReady(ended)
+	return b
+}
+
+func (b *broker) awaitReady(ended <-chan struct{}) {
+	b.t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	limit := time.After(time.Minute)
+	for {
+		if answer, err := http.Get(b.issuer + "/readyz"); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-ended:
+			b.t.Fatal("the program ended instead of becoming ready")
+		case <-limit:
+			b.t.Fatal("the program is not ready after a minute")
+		}
+	}
+}
+
+func people() string {
+	salt := []byte("0123456789abcdef")
+	hash := fmt.Sprintf("$argon2id$v=19$m=19456,t=2,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
+		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 2, 19456, 1, 32)))
+	var lines strings.Builder
+	for i := range agents {
+		fmt.Fprintf(&lines, "      - {username: sam%d, name: Sam Rivera, password_hash: \"%s\", totp: %s}\n", i, hash, totpSecret)
+	}
+	return strings.TrimRight(lines.String(), "\n")
+}
+
+// callback is the app's redirect URI.
+func (b *broker) callback(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/callback" {
+		http.NotFound(w, r)
+		return
+	}
+	b.mu.Lock()
+	called := b.called[r.URL.Query().Get("state")]
+	b.mu.Unlock()
+	if called != nil {
+		called <- r.URL.Query()
+	}
+	w.Header().Set("Content-Type", "text/html")
+	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1></html>`)
+}
+
+// authorize returns the address of an authorization request, and where its
+// answer arrives.
+func (b *broker) authorize(pairs ...string) (string, <-chan url.Values) {
+	state, called := rand.Text(), make(chan url.Values, 1)
+	b.mu.Lock()
+	b.called[state] = called
+	b.mu.Unlock()
+	params := url.Values{"response_type": {"code"}, "client_id": {"docs"}, "redirect_uri": {b.app.URL + "/callback"},
+		"scope": {"openid documents.read settings.write"}, "state": {state},
+		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}} // of RFC 7636 appendix B
+	for i := 0; i < len(pairs); i += 2 {
+		params.Set(pairs[i], pairs[i+1])
+	}
+	return b.issuer + "/authorize?" + params.Encode(), called
+}
+
+// mint makes a PIN for an account.
+func (b *broker) mint(account, name, handle string) string {
+	b.t.Helper()
+	var token struct {
+		Access string `json:"access_token"`
+	}
+	b.post("/token", "application/x-www-form-urlencoded", url.Values{"grant_type": {"client_credentials"}, "scope": {"credentials.mint"},
+		"client_id": {"settings"}, "client_secret": {apiSecret}}.Encode(), "", &token)
+	body, err := json.Marshal(map[string]any{"policy": "support-pin", "account_name": name, "handle": handle, "ticket": "",
+		"scopes": []string{"documents.read", "settings.write"}, "owner": map[string]any{"sub": "olivia", "name": "Olivia Owner", "email": "o@acme.example", "claims": map[string]any{"role": "owner"}}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var minted struct {
+		PIN string `json:"pin"`
+	}
+	b.post("/api/v1/accounts/"+account+"/credentials", "application/json", string(body), token.Access, &minted)
+	if len(minted.PIN) != 6 {
+		b.t.Fatalf("the minted PIN has %d digits", len(minted.PIN))
+	}
+	return minted.PIN
+}
+
+func (b *broker) post(path, kind, body, bearer string, into any) {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.issuer+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", kind)
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil || answer.StatusCode > 299 {
+		b.t.Fatalf("POST %s: %d %s (%v)", path, answer.StatusCode, text, err)
+	}
+}
