@@ -50,17 +50,21 @@ var errInFlight = errors.New("the same attempt is in flight")
 // of its first sending.
 const settlePoll = 20 * time.Millisecond
 
-// Reserve implements credentials.Store.
+// Reserve implements credentials.Store. An attempt that was sent before and is
+// not settled in half a verb's time counts as another one: what was to settle
+// it has failed.
 func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.Reservation, error) {
 	account, err := s.resolve(ctx, try.Handle)
 	if err != nil {
 		return credentials.Reservation{}, err
 	}
-	until := time.Now().Add(s.limit)
-	for {
+	for until := time.Now().Add(s.limit / 2); ; {
 		out, err := s.reserve(ctx, try, account)
-		if !errors.Is(err, errInFlight) || time.Now().After(until) {
+		if !errors.Is(err, errInFlight) {
 			return out, err
+		}
+		if time.Now().After(until) {
+			try.ID += "/" + credentials.NewID()
 		}
 		time.Sleep(settlePoll)
 	}

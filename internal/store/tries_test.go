@@ -144,3 +144,25 @@ func TestSettledTwice(t *testing.T) {
 		w.sound()
 	})
 }
+
+// TestAttemptWhoseSettlementFailed: sending the form again is another try, soon,
+// and does not wait for one that nobody will settle.
+func TestAttemptWhoseSettlementFailed(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.mint(minting("acme", "123456"))
+		try := credentials.Try{ID: "form", Agent: agent(1), Handle: "h-acme", Digits: 6}
+		lost, err := w.Reserve(t.Context(), try)
+		if err != nil || len(lost.PINs) != 1 {
+			t.Fatal(err)
+		}
+		w.limit = 2 * time.Second
+		again, err := w.Reserve(t.Context(), try)
+		if err != nil || again.ID == lost.ID || len(again.PINs) != 1 {
+			t.Fatalf("the form again: %+v, %v", again.Try, err)
+		}
+		in := credentials.Settlement{Reservation: again, Matched: again.PINs[0].ID, SID: "sid"}
+		if _, err := w.Settle(t.Context(), in); err != nil {
+			t.Error(err)
+		}
+	})
+}
