@@ -17,7 +17,7 @@ var (
 	ErrReplayed      = errors.New("the code or refresh token was used before; its session has been ended")
 	ErrInvalidGrant  = errors.New("the refresh token is unknown")
 	ErrNotAudience   = errors.New("no token of this session was issued for this audience")
-	ErrNotLent       = errors.New("the scope was not lent to this session")
+	ErrNotLent       = errors.New("the scope was not lent to this session and app")
 	ErrBusy          = errors.New("too many sign-ins at once")
 	ErrUnknownResult = errors.New("the database did not say whether the change was stored")
 	ErrClock         = errors.New("this node's clock cannot be trusted")

@@ -191,6 +191,8 @@ type looking struct {
 	err     error
 }
 
+func (s *looking) Clock() error { return nil }
+
 func (s *looking) Session(context.Context, string) (Session, error) { return s.session, nil }
 
 func (s *looking) End(_ context.Context, _, _ string, cause Cause, _ Mark) (Session, error) {

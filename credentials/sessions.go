@@ -15,6 +15,9 @@ type Sessions struct {
 // whose time has come commits its end before answering; if that fails, so does
 // the look. Errors: *EndedError, ErrNotFound; any other means "not known".
 func (s *Sessions) Live(ctx context.Context, sid string) (Session, error) {
+	if err := s.Store.Clock(); err != nil {
+		return Session{}, err // whether it still lives is a question of time
+	}
 	found, err := s.Store.Session(ctx, sid)
 	if err != nil {
 		return Session{}, err

@@ -7,10 +7,10 @@ import (
 	"github.com/valetkey/valetkey/audit"
 )
 
-// Store keeps everything. Each verb is one transaction, atomic together with
-// its record entries and its endings, detached from the caller's cancellation;
-// ErrUnknownResult means that it may have committed. It exists to keep SQL out
-// of the rules: one implementation, on two engines.
+// Store keeps everything. Each verb that writes is one transaction, atomic
+// together with its record entries and its endings, detached from the caller's
+// cancellation; ErrUnknownResult means that it may have committed. It exists to
+// keep SQL out of the rules: one implementation, on two engines.
 type Store interface {
 	// Salt is the account's salt, nil while the account is unknown.
 	Salt(ctx context.Context, account string) ([]byte, error)
@@ -31,6 +31,8 @@ type Store interface {
 	// RedeemPassword opens the session or records the refusal.
 	RedeemPassword(ctx context.Context, p PasswordTry) (Session, error)
 
+	// Clock is ErrClock while this node's clock cannot be trusted.
+	Clock() error
 	// Session reads a session as it stands. Its end may be due.
 	Session(ctx context.Context, sid string) (Session, error)
 	// Issue accepts a grant, once, and counts as activity.

@@ -119,6 +119,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_credential ON sessions (credential, ended_at);
 CREATE INDEX sessions_by_agent ON sessions (agent, ended_at);
 CREATE INDEX sessions_by_account ON sessions (account, opened_at, sid);
+CREATE INDEX sessions_live_by_account ON sessions (account, ended_at);
 CREATE INDEX sessions_due ON sessions (ended_at, due_at);
 
 -- One row per reserved try. pins lists the PINs that it may be compared with.
@@ -187,6 +188,7 @@ CREATE TABLE idempotency (
     at          BIGINT NOT NULL,
     PRIMARY KEY (client, request_key)
 );
+CREATE INDEX idempotency_by_time ON idempotency (at);
 
 -- The record, and beside it the fields that can be erased.
 CREATE TABLE record (

@@ -90,7 +90,7 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		Browser: b.cookies.Browser, Fail: b.pages.Fail,
 	}
 	var err error
-	p.Ring, err = b.store.Ring(ctx, p.IDTokenAlgs())
+	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})
 	return p, err
 }
 

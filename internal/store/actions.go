@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -19,7 +20,7 @@ func scanning(found *bool, into ...any) func(*sql.Rows) error {
 
 const (
 	accountOfSession = `SELECT account FROM sessions WHERE sid = $1`
-	heldToken        = `SELECT 1 FROM grants WHERE sid = $1 AND audience = $2 LIMIT 1`
+	heldScopes       = `SELECT DISTINCT scope FROM grants WHERE sid = $1 AND audience = $2`
 	insertAction     = `INSERT INTO actions (audience, id, chain, seq, refused) VALUES ($1, $2, $3, 0, '') ON CONFLICT DO NOTHING`
 	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3`
 	nameAction       = `UPDATE actions SET seq = $3, refused = $4 WHERE audience = $1 AND id = $2`
@@ -47,18 +48,26 @@ func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acte
 		if err := t.hold(account); err != nil {
 			return err
 		}
-		var one int
-		if held, err := t.one(heldToken, []any{a.SID, a.Audience}, &one); err != nil {
+		held, granted := false, []string{}
+		err := t.each(heldScopes, func(r *sql.Rows) error {
+			var scope string
+			err := r.Scan(&scope)
+			held, granted = true, append(granted, strings.Fields(scope)...)
 			return err
-		} else if !held {
+		}, a.SID, a.Audience)
+		if err != nil {
+			return err
+		}
+		if !held {
 			return credentials.ErrNotAudience
 		}
-		return t.act(a, account, &out)
+		return t.act(a, account, granted, &out)
 	})
 	return out, err
 }
 
-func (t *tx) act(a credentials.Action, account string, out *credentials.Acted) error {
+// act records the action. granted is what the audience holds tokens for.
+func (t *tx) act(a credentials.Action, account string, granted []string, out *credentials.Acted) error {
 	session, ended, err := t.live(a.SID)
 	if err != nil {
 		return err
@@ -75,7 +84,7 @@ func (t *tx) act(a credentials.Action, account string, out *credentials.Acted) e
 	case a.Refused:
 	case ended != nil:
 		why, out.Err = actionEnded, ended
-	case !slices.Contains(session.Scopes, a.Scope):
+	case !slices.Contains(session.Scopes, a.Scope) || !slices.Contains(granted, a.Scope):
 		why, out.Err = actionNotLent, credentials.ErrNotLent
 	}
 	if ended == nil {

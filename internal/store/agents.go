@@ -21,7 +21,7 @@ const (
 // Suspend implements credentials.Store. It holds the agent's row before it
 // looks for sessions, so that none is opened beside it.
 func (s *Store) Suspend(ctx context.Context, agent string, suspended bool, by credentials.Mark) error {
-	return s.verb(ctx, func(t *tx) error {
+	return s.long(ctx, func(t *tx) error {
 		var since int64
 		found, err := t.one(lockAgent, []any{agent}, &since)
 		if err != nil {

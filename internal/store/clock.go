@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/valetkey/valetkey/credentials"
 )
 
 // How far a clock may be off before the node stops minting, redeeming and
@@ -18,6 +20,14 @@ const (
 	readMark      = `SELECT clock_mark FROM installation WHERE one = 1`
 	writeMark     = `UPDATE installation SET clock_mark = $1 WHERE one = 1 AND clock_mark < $1`
 )
+
+// Clock implements credentials.Store.
+func (s *Store) Clock() error {
+	if s.clockBad.Load() {
+		return credentials.ErrClock
+	}
+	return nil
+}
 
 // CheckClock compares this node's clock with the database's (PostgreSQL) or
 // with the latest time that the database has seen (SQLite). While it is off,

@@ -63,7 +63,7 @@ const (
 // Revoke implements credentials.Store. It works whatever the clock says:
 // ending access is never refused.
 func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.Mark) error {
-	return s.verb(ctx, func(t *tx) error {
+	return s.long(ctx, func(t *tx) error {
 		if err := t.hold(account); err != nil {
 			return err
 		}

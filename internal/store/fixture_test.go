@@ -77,7 +77,7 @@ func open(t testing.TB, dsn string) *world {
 	}
 	t.Cleanup(s.Close)
 	w.Store = s
-	w.limit = 5 * time.Minute // crowds of tests wait for one another, on any machine
+	w.limit, w.flight = 5*time.Minute, 5*time.Minute // crowds of tests wait for one another, on any machine
 	w.clock.stop()
 	return w
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -61,40 +60,57 @@ func (t *tx) head(id string) *head {
 	return nil
 }
 
+// The tables of the record, with the columns of a row from chain.
 const (
-	insertEntry = `INSERT INTO record (chain, seq, at, kind, facts, digests, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
-	insertAbout = `INSERT INTO record_people (chain, seq, person, salt, fields) VALUES ($1, $2, $3, $4, $5)`
+	intoRecord = `record (chain, seq, at, kind, facts, digests, prev, hash)`
+	intoPeople = `record_people (chain, seq, person, salt, fields)`
+
+	insertEntry = `INSERT INTO ` + intoRecord + ` VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	insertAbout = `INSERT INTO ` + intoPeople + ` VALUES ($1, $2, $3, $4, $5)`
 )
 
 // record appends an entry to the record of a held account.
 func (t *tx) record(account string, d audit.Draft) (audit.Entry, error) {
-	h := t.head(account)
-	if h == nil {
-		return audit.Entry{}, fmt.Errorf("the record of %q is written without holding its head", account)
-	}
-	e := h.chain.Append(account, t.now, d)
-	facts, err := json.Marshal(e.Facts)
+	e, entry, about, err := t.chain(account, d)
 	if err != nil {
 		return e, err
+	}
+	if _, err := t.exec(insertEntry, entry...); err != nil {
+		return e, err
+	}
+	for _, person := range about {
+		if _, err := t.exec(insertAbout, person...); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// chain links an entry to the record of a held account and returns the rows
+// that are to be written for it.
+func (t *tx) chain(account string, d audit.Draft) (e audit.Entry, entry []any, about [][]any, err error) {
+	h := t.head(account)
+	if h == nil {
+		return e, nil, nil, fmt.Errorf("the record of %q is written without holding its head", account)
+	}
+	e = h.chain.Append(account, t.now, d)
+	facts, err := json.Marshal(e.Facts)
+	if err != nil {
+		return e, nil, nil, err
 	}
 	digests, err := json.Marshal(e.Digests)
 	if err != nil {
-		return e, err
-	}
-	if _, err := t.exec(insertEntry, account, e.Seq, micros(e.At), e.Kind, string(facts), string(digests), e.Prev, e.Hash); err != nil {
-		return e, err
+		return e, nil, nil, err
 	}
 	for _, p := range e.About {
 		fields, err := json.Marshal(p.Fields)
 		if err != nil {
-			return e, err
+			return e, nil, nil, err
 		}
-		if _, err := t.exec(insertAbout, account, e.Seq, p.ID, p.Salt, string(fields)); err != nil {
-			return e, err
-		}
+		about = append(about, []any{account, e.Seq, p.ID, p.Salt, string(fields)})
 	}
 	h.chain, h.dirty = e.Head(), true
-	return e, nil
+	return e, []any{account, e.Seq, micros(e.At), e.Kind, string(facts), string(digests), e.Prev, e.Hash}, about, nil
 }
 
 // save writes the record's new end into the head row.
@@ -108,7 +124,7 @@ func (h *head) save(t *tx) error {
 
 const (
 	countEndings = `UPDATE endings_counter SET n = n + $1 WHERE one = 1 RETURNING epoch, n`
-	insertEnding = `INSERT INTO endings (epoch, n, sid, credential, cause, ended_at) VALUES ($1, $2, $3, $4, $5, $6)`
+	intoEndings  = `endings (epoch, n, sid, credential, cause, ended_at)`
 )
 
 // number gives the transaction's endings their numbers, with one update of the
@@ -123,12 +139,11 @@ func (t *tx) number() error {
 	if _, err := t.one(countEndings, []any{k}, &epoch, &n); err != nil {
 		return err
 	}
+	rows := make([][]any, 0, k)
 	for i, s := range t.ended {
-		if _, err := t.exec(insertEnding, epoch, n-k+1+int64(i), s.ID, s.Credential, string(s.Cause), micros(s.EndedAt)); err != nil {
-			return err
-		}
+		rows = append(rows, []any{epoch, n - k + 1 + int64(i), s.ID, s.Credential, string(s.Cause), micros(s.EndedAt)})
 	}
-	return nil
+	return t.insert(intoEndings, rows)
 }
 
 const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`
@@ -148,23 +163,4 @@ func (t *tx) end(s credentials.Session, cause credentials.Cause, by credentials.
 	}
 	t.ended = append(t.ended, s)
 	return s, nil
-}
-
-// endAll ends every live session that a query finds.
-func (t *tx) endAll(query string, cause credentials.Cause, by credentials.Mark, args ...any) error {
-	var live []credentials.Session
-	err := t.each(query, func(r *sql.Rows) error {
-		s, err := scanSession(r)
-		live = append(live, s)
-		return err
-	}, args...)
-	if err != nil {
-		return err
-	}
-	for _, s := range live {
-		if _, err := t.end(s, cause, by); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -25,7 +25,7 @@ func (s *Store) Mint(ctx context.Context, m credentials.Minting) (out credential
 	}
 	err = s.guarded(ctx, func(t *tx) error {
 		out, repeated = m.Credential, false
-		if err := t.account(&m); err != nil {
+		if err := t.account(m); err != nil {
 			return err
 		}
 		earlier, err := t.idempotent(m)
@@ -35,6 +35,9 @@ func (s *Store) Mint(ctx context.Context, m credentials.Minting) (out credential
 		if earlier != "" {
 			repeated = true
 			out, err = t.credential(m.Account.ID, earlier)
+			return err
+		}
+		if err := t.rename(m.Account); err != nil {
 			return err
 		}
 		return t.mint(&out, m)
@@ -49,9 +52,8 @@ VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0) ON CONFLICT DO NOTHING`
 	selectHandle  = `SELECT id FROM accounts WHERE handle_key = $1`
 )
 
-// account holds the account's row, making it at its first mint and taking over
-// a new name or handle.
-func (t *tx) account(m *credentials.Minting) error {
+// account holds the account's row, making it at its first mint.
+func (t *tx) account(m credentials.Minting) error {
 	a := m.Account
 	err := t.hold(a.ID)
 	if errors.Is(err, credentials.ErrNotFound) {
@@ -76,6 +78,12 @@ func (t *tx) account(m *credentials.Minting) error {
 	if m.Salt != nil && !bytes.Equal(m.Salt, h.salt) {
 		return credentials.ErrSaltChanged
 	}
+	return nil
+}
+
+// rename takes over a new name or handle of a held account.
+func (t *tx) rename(a credentials.Account) error {
+	h := t.head(a.ID)
 	if h.Name == a.Name && h.Handle == a.Handle {
 		return nil
 	}
@@ -85,7 +93,7 @@ func (t *tx) account(m *credentials.Minting) error {
 	} else if found && other != a.ID {
 		return credentials.ErrHandleTaken
 	}
-	_, err = t.exec(updateAccount, a.ID, a.Name, a.Handle, credentials.FoldHandle(a.Handle))
+	_, err := t.exec(updateAccount, a.ID, a.Name, a.Handle, credentials.FoldHandle(a.Handle))
 	if duplicate(err) {
 		return credentials.ErrHandleTaken
 	}

@@ -38,9 +38,9 @@ func (s *Store) Credential(ctx context.Context, account, id string) (out credent
 
 const (
 	listCredentials = `SELECT ` + credentialColumns + ` FROM credentials
-WHERE account = $1 AND (made_at < $2 OR made_at = $2 AND id < $3) ORDER BY made_at DESC, id DESC LIMIT $4`
+WHERE account = $1 AND (made_at, id) < ($2, $3) ORDER BY made_at DESC, id DESC LIMIT $4`
 	listSessions = `SELECT ` + sessionColumns + ` FROM sessions
-WHERE account = $1 AND (opened_at < $2 OR opened_at = $2 AND sid < $3) ORDER BY opened_at DESC, sid DESC LIMIT $4`
+WHERE account = $1 AND (opened_at, sid) < ($2, $3) ORDER BY opened_at DESC, sid DESC LIMIT $4`
 )
 
 // from is where a page starts: at the newest when it names nothing.

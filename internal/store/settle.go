@@ -32,11 +32,6 @@ func (s *Store) Settle(ctx context.Context, in credentials.Settlement) (credenti
 	var refusal error
 	err := s.guarded(ctx, func(t *tx) error {
 		out, refusal = credentials.Session{}, nil
-		if in.Matched == "" {
-			if err := t.countWrong(in); err != nil {
-				return err
-			}
-		}
 		suspended, err := t.agent(in.Agent)
 		if err != nil {
 			return err
@@ -64,6 +59,7 @@ func (s *Store) Settle(ctx context.Context, in credentials.Settlement) (credenti
 // countWrong counts a wrong try of the whole installation. One that a limit
 // kept from being compared is not known to be wrong: if it counted, people with
 // right PINs would hold the limit up themselves. It takes the same statement.
+// The hour's row is everybody's, so it is the last that is locked.
 func (t *tx) countWrong(in credentials.Settlement) error {
 	n := flag(!in.Closed)
 	_, err := t.exec(countWrong, hour(t.now), n, n*flag(credentials.Weak(in.Digits)))
@@ -81,10 +77,11 @@ func (t *tx) noMatch(in credentials.Settlement) (refusal, err error) {
 	if _, err := t.one(agentTries, []any{in.Agent.Key(), micros(day)}, &f.Agent, &f.AgentWeak); err != nil {
 		return nil, err
 	}
+	refusal = &credentials.NoMatch{Left: max(in.Left-1, 0)}
 	if f.Suspends(in.Digits) {
-		return credentials.ErrSuspended, nil
+		refusal = credentials.ErrSuspended
 	}
-	return &credentials.NoMatch{Left: max(in.Left-1, 0)}, nil
+	return refusal, t.countWrong(in)
 }
 
 // wrong spends the try on every PIN that it was reserved on, and kills those

@@ -32,6 +32,7 @@ type Store struct {
 	prepared sync.Map // statement text → *sql.Stmt, where the engine wants it
 	clockBad atomic.Bool
 	limit    time.Duration                // of one verb
+	flight   time.Duration                // of an attempt; see flightLimit
 	ID       string                       // of the installation
 	probe    func(statement string) error // nil but in tests: sees each statement first, and may fail it
 }
@@ -48,7 +49,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, limit: verbLimit}
+	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, limit: verbLimit, flight: flightLimit}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -89,8 +90,8 @@ func (s *Store) Engine() string { return s.engine.name }
 
 // Ready reports whether the database answers and the clock can be trusted.
 func (s *Store) Ready(ctx context.Context) error {
-	if s.clockBad.Load() {
-		return credentials.ErrClock
+	if err := s.Clock(); err != nil {
+		return err
 	}
 	var one int
 	return s.engine.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	keepTries   = 48 * time.Hour
 	keepKeys    = 48 * time.Hour
 	pruneEvery  = time.Hour
-	pruneFor    = 30 * time.Second
+	otpStep     = 30 // seconds, RFC 6238
 	expiredText = string(credentials.Expired)
 )
 
@@ -30,6 +31,7 @@ const (
 	readUnsettled = `SELECT agent, pins FROM tries WHERE id = $1 AND state = 'reserved'`
 	pruneTries    = `DELETE FROM tries WHERE state <> 'reserved' AND at <= $1`
 	pruneKeys     = `DELETE FROM idempotency WHERE at <= $1`
+	pruneOTP      = `DELETE FROM otp_used WHERE step <= $1`
 	pruneHours    = `DELETE FROM wrong_hours WHERE hour <= $1`
 )
 
@@ -57,14 +59,15 @@ func (s *Store) Sweep(ctx context.Context) error {
 // SweepOnce writes down up to a batch of each: sessions whose time has come,
 // credentials that expired, tries that were never settled.
 func (s *Store) SweepOnce(ctx context.Context) error {
+	if err := s.Clock(); err != nil {
+		return err // what the job writes cannot be undone
+	}
 	now := s.now()
-	if err := s.sweep(ctx, dueSessions, now, s.sweepSession); err != nil {
-		return err
-	}
-	if err := s.sweep(ctx, expiredLive, now, s.sweepCredential); err != nil {
-		return err
-	}
-	return s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry)
+	return errors.Join(
+		s.sweep(ctx, dueSessions, now, s.sweepSession),
+		s.sweep(ctx, expiredLive, now, s.sweepCredential),
+		s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry),
+	)
 }
 
 func (s *Store) sweep(ctx context.Context, query string, until time.Time, f func(ctx context.Context, id, account string) error) error {
@@ -129,10 +132,8 @@ func (s *Store) sweepTry(ctx context.Context, id, account string) error {
 
 // prune deletes what no limit looks back to any more.
 func (s *Store) prune(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pruneFor)
-	defer cancel()
 	now := s.now()
-	return s.verb(ctx, func(t *tx) error {
+	return s.guarded(ctx, func(t *tx) error {
 		for _, step := range []struct {
 			query string
 			until int64
@@ -140,6 +141,7 @@ func (s *Store) prune(ctx context.Context) error {
 			{pruneTries, micros(now.Add(-keepTries))},
 			{pruneKeys, micros(now.Add(-keepKeys))},
 			{pruneHours, hour(now.Add(-keepTries))},
+			{pruneOTP, now.Add(-keepTries).Unix() / otpStep},
 		} {
 			if _, err := t.exec(step.query, step.until); err != nil {
 				return err

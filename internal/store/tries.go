@@ -24,7 +24,7 @@ ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, see
 	findHandle = `SELECT id FROM accounts WHERE handle_key = $1 AND id <> ''`
 	insertTry  = `INSERT INTO tries (id, agent, account, weak, at, state, compared, forgiven, pins, sid)
 VALUES ($1, $2, $3, $4, $5, 'reserved', 0, 0, '', '') ON CONFLICT DO NOTHING`
-	selectTry = `SELECT t.state, t.agent, t.sid FROM tries t WHERE t.id = $1`
+	selectTry = `SELECT state, agent, sid FROM tries WHERE id = $1`
 )
 
 // agent takes the agent's row, by updating it: nothing opens a session of an
@@ -46,27 +46,45 @@ func (s *Store) resolve(ctx context.Context, handle string) (string, error) {
 // errInFlight says that the same attempt is being settled right now.
 var errInFlight = errors.New("the same attempt is in flight")
 
-// settlePoll is how often an attempt that was sent twice looks for the outcome
-// of its first sending.
-const settlePoll = 20 * time.Millisecond
+// An attempt that was sent twice waits for the outcome of its first sending,
+// looking for it this often. One that is not settled in flightLimit, longer than
+// a hash and two verbs may take, was lost: what follows counts as another.
+const (
+	settlePoll  = 50 * time.Millisecond
+	flightLimit = 40 * time.Second
+)
 
-// Reserve implements credentials.Store. An attempt that was sent before and is
-// not settled in half a verb's time counts as another one: what was to settle
-// it has failed.
+// Reserve implements credentials.Store.
 func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.Reservation, error) {
 	account, err := s.resolve(ctx, try.Handle)
 	if err != nil {
 		return credentials.Reservation{}, err
 	}
-	for until := time.Now().Add(s.limit / 2); ; {
+	for {
+		if try.ID, err = s.landed(ctx, try); err != nil {
+			return credentials.Reservation{}, err
+		}
 		out, err := s.reserve(ctx, try, account)
 		if !errors.Is(err, errInFlight) {
 			return out, err
 		}
-		if time.Now().After(until) {
-			try.ID += "/" + credentials.NewID()
+	}
+}
+
+// landed waits while the same attempt of the same agent is in flight, and
+// returns the name to go on with.
+func (s *Store) landed(ctx context.Context, try credentials.Try) (string, error) {
+	for until := time.Now().Add(s.flight); ; time.Sleep(settlePoll) {
+		state, agent, sid, found := "", "", "", false
+		if err := s.query(ctx, selectTry, []any{try.ID}, scanning(&found, &state, &agent, &sid)); err != nil {
+			return "", err
 		}
-		time.Sleep(settlePoll)
+		switch {
+		case !found || state != tryReserved || agent != try.Agent.Key():
+			return try.ID, nil
+		case time.Now().After(until):
+			return try.ID + "/" + credentials.NewID(), nil
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func TestAttemptWhoseSettlementFailed(t *testing.T) {
 		if err != nil || len(lost.PINs) != 1 {
 			t.Fatal(err)
 		}
-		w.limit = 2 * time.Second
+		w.flight = time.Second
 		again, err := w.Reserve(t.Context(), try)
 		if err != nil || again.ID == lost.ID || len(again.PINs) != 1 {
 			t.Fatalf("the form again: %+v, %v", again.Try, err)

@@ -35,7 +35,16 @@ const (
 // be stored although it refuses, f returns otherwise. Conflicts are retried; an
 // error at commit means "not known" (credentials.ErrUnknownResult).
 func (s *Store) verb(ctx context.Context, f func(*tx) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
+	return s.limited(ctx, s.limit, f)
+}
+
+// long is verb for what may end many sessions.
+func (s *Store) long(ctx context.Context, f func(*tx) error) error {
+	return s.limited(ctx, s.many(), f)
+}
+
+func (s *Store) limited(ctx context.Context, limit time.Duration, f func(*tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	var err error
 	for i := range verbTries {
@@ -54,8 +63,8 @@ func (s *Store) verb(ctx context.Context, f func(*tx) error) error {
 
 // guarded is verb for what mints, redeems and issues: not without a clock.
 func (s *Store) guarded(ctx context.Context, f func(*tx) error) error {
-	if s.clockBad.Load() {
-		return credentials.ErrClock
+	if err := s.Clock(); err != nil {
+		return err
 	}
 	return s.verb(ctx, f)
 }
@@ -199,8 +208,10 @@ func (t *tx) one(query string, args []any, into ...any) (found bool, err error) 
 	return found, err
 }
 
-// query reads outside any transaction, on the primary.
+// query reads outside any transaction, on the primary, within a verb's time.
 func (s *Store) query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
 	var rows *sql.Rows
 	err := s.probed(query)
 	if err != nil {
