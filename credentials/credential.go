@@ -96,6 +96,19 @@ func (c Credential) SessionEnd(now time.Time) time.Time {
 // nothing.
 const FreeTicketMisses = 3
 
+// ticketTries is how many more wrong tickets a temporary login bears. A PIN
+// loses tries instead.
+const ticketTries = 5
+
+// MissTicket counts a right password with a wrong ticket. After too many of
+// them the login is dead, as a PIN would be.
+func (c *Credential) MissTicket() {
+	c.TicketMisses++
+	if c.TicketMisses >= FreeTicketMisses+ticketTries {
+		c.State = Burned
+	}
+}
+
 // Names reports whether the reason an agent gave names the ticket that the
 // credential asks for: the whole ticket, without regard to case, standing by
 // itself. A credential without ticket asks for nothing.

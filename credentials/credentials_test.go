@@ -31,7 +31,7 @@ func TestNames(t *testing.T) {
 
 func TestFolding(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{" H 12 ": "h12", "Ümlaut\tCo": "ümlautco", "": "", "a-b": "a-b"} {
+	for in, want := range map[string]string{" H 12 ": "h12", "Ümlaut\tCo": "ümlautco", "": "", "A-b\u200b\u2013c": "abc", "a\x00\xff": "a\ufffd\ufffd"} {
 		if got := FoldHandle(in); got != want {
 			t.Errorf("FoldHandle(%q) = %q", in, got)
 		}

@@ -25,11 +25,17 @@ type Hasher struct {
 	pepper  []byte
 	running chan struct{} // one place per hash that runs
 	waiting chan struct{} // one place per caller that runs or waits
+	visits  chan struct{} // the same for visitors who are not signed in
 }
 
-// maxWaiting bounds the callers that wait for a hash; at 19 ms a hash on one
-// processor the last of them waits about five seconds.
-const maxWaiting = 256
+// Bounds of the callers that wait for a hash. Those of PINs take 19 ms; local
+// people's may take a quarter of a second each, and anybody can ask for one, so
+// they have few places of their own: 32 of them keep two processors busy for
+// four seconds, within slowLimit of whoever comes last.
+const (
+	maxWaiting = 256
+	maxVisits  = 32
+)
 
 // NewHasher returns a Hasher keyed by the installation's pepper.
 func NewHasher(pepper []byte) *Hasher {
@@ -37,16 +43,23 @@ func NewHasher(pepper []byte) *Hasher {
 		pepper:  pepper,
 		running: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		waiting: make(chan struct{}, maxWaiting),
+		visits:  make(chan struct{}, maxVisits),
 	}
 }
 
 // Enter takes a place in the queue for a slow hash, or fails with ErrBusy at
 // once. Whoever must write something before hashing enters first, so that a
 // crowd is turned away before it costs a write.
-func (h *Hasher) Enter() (leave func(), err error) {
+func (h *Hasher) Enter() (leave func(), err error) { return enter(h.waiting) }
+
+// Visit is Enter for visitors who are not signed in: they cannot fill the queue
+// of those who are.
+func (h *Hasher) Visit() (leave func(), err error) { return enter(h.visits) }
+
+func enter(queue chan struct{}) (leave func(), err error) {
 	select {
-	case h.waiting <- struct{}{}:
-		return func() { <-h.waiting }, nil
+	case queue <- struct{}{}:
+		return func() { <-queue }, nil
 	default:
 		return nil, ErrBusy
 	}

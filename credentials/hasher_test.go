@@ -215,3 +215,21 @@ func TestLookCommitsTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestVisitorsDoNotFillTheQueueOfOthers: whoever is not signed in has places of
+// their own, and few of them.
+func TestVisitorsDoNotFillTheQueueOfOthers(t *testing.T) {
+	t.Parallel()
+	h := NewHasher([]byte("pepper"))
+	for range maxVisits {
+		if _, err := h.Visit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Visit(); !errors.Is(err, ErrBusy) {
+		t.Errorf("one visitor too many: %v", err)
+	}
+	if _, err := h.Enter(); err != nil {
+		t.Errorf("a PIN behind visitors: %v", err)
+	}
+}

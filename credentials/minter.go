@@ -103,7 +103,8 @@ func (m *Minter) judge(r MintRequest) (Policy, []string, error) {
 	}{
 		{"account", r.Account.ID, true, maxID},
 		{"account_name", r.Account.Name, true, maxName},
-		{"handle", FoldHandle(r.Account.Handle), true, maxName},
+		{"handle", r.Account.Handle, true, maxName},
+		{"handle", FoldHandle(r.Account.Handle), true, maxName}, // of hyphens alone it would be nothing
 		{"owner.sub", r.Owner.Subject, true, maxID},
 		{"owner.name", r.Owner.Name, policy.ContactBound, maxName},
 		{"owner.email", r.Owner.Email, false, maxName},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Account is the customer account that is opened. The broker does not own it:
@@ -82,9 +83,23 @@ func MayLend(rules []MayRule, claims map[string][]string) []string {
 }
 
 // FoldHandle is how handles are compared: as people say and type them, without
-// regard to case and space.
+// regard to case, spaces, hyphens and what cannot be seen.
 func FoldHandle(handle string) string {
-	return strings.ToLower(strings.Join(strings.Fields(handle), ""))
+	return fold(handle, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) })
+}
+
+// fold lowers the case and leaves some characters out. What no database takes
+// as text becomes a character that no handle or address has.
+func fold(s string, out func(rune) bool) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r) && !unicode.IsSpace(r):
+			return unicode.ReplacementChar
+		case out(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar))))
 }
 
 // FoldPIN takes out what people type to group digits. The result may hold

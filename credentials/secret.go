@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"strings"
+	"unicode"
 )
 
 // Secret is a PIN or password on its way to the one response that shows it. It
@@ -79,4 +80,4 @@ func randomText(n int) string {
 }
 
 // FoldEmail is how temporary addresses are compared.
-func FoldEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+func FoldEmail(email string) string { return fold(strings.TrimSpace(email), unicode.IsSpace) }

@@ -169,6 +169,15 @@ type Action struct {
 	Refused  bool
 }
 
+// Digest is what a repeat of the action must have in common with it.
+func (a Action) Digest() []byte {
+	sum := audit.Digest([]byte(a.SID), a.Name+"\x00"+a.Scope, a.Target)
+	if a.Refused {
+		sum[0] ^= 1
+	}
+	return sum
+}
+
 // Acted is how an action was recorded.
 type Acted struct {
 	Seq    int64 // its place in the account's record

@@ -175,6 +175,7 @@ CREATE TABLE actions (
     audience TEXT NOT NULL,
     id       TEXT NOT NULL,
     chain    TEXT NOT NULL,
+    digest   BYTEA NOT NULL,
     seq      BIGINT NOT NULL,
     refused  TEXT NOT NULL,
     PRIMARY KEY (audience, id)

@@ -32,6 +32,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Use: "valetkey", Short: "Lends temporary support access to customer accounts, as an OpenID Provider",
 		SilenceUsage: true, SilenceErrors: true,
 	}
+	root.RunE = func(*cobra.Command, []string) error {
+		return errUsage{errors.New("say what to do: see «valetkey --help»")}
+	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.DisableSuggestions = true // they take lines of their own
 	root.SetArgs(args)

@@ -36,7 +36,8 @@ func secretsCommand() *cobra.Command {
 func loadSecrets(cfg *config.Config) (*keys.Secrets, error) {
 	path, database := string(cfg.Secrets), string(cfg.Database.SQLite)
 	if database != "" && absent(path) && absent(database) {
-		if err := keys.InitSecrets(path); err != nil {
+		// Another process may be starting at the same moment: its file is as good.
+		if err := keys.InitSecrets(path); err != nil && !errors.Is(err, keys.ErrSecretsExist) {
 			return nil, err
 		}
 	}

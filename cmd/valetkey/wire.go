@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -37,8 +39,22 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 		return rules{}, append(problems, cfg.Problem("scopes", "%s", err))
 	}
 	out := rules{catalogue: catalogue}
+	if logo := string(cfg.Brand.Logo); logo != "" {
+		if _, err := os.Stat(logo); err != nil {
+			problems = append(problems, cfg.Problem("brand.logo", "cannot be read; name an image file, or remove it"))
+		}
+	}
 	for _, p := range cfg.Policies {
 		policy := wirePolicy(p)
+		before := len(problems)
+		for i, name := range p.Scopes {
+			if !catalogue.Lendable(name) {
+				problems = append(problems, cfg.Problem(fmt.Sprintf("policies.%s.scopes[%d]", p.ID, i), "is never lent: its kind, or the never list, forbids it; take it out of the policy"))
+			}
+		}
+		if len(problems) > before {
+			continue
+		}
 		if err := policy.Check(catalogue); err != nil {
 			problems = append(problems, cfg.Problem("policies."+p.ID, "%s", err))
 		}

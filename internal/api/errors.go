@@ -60,7 +60,7 @@ func (h *Handler) internal(ctx context.Context, err error) *problem {
 	case errors.Is(err, credentials.ErrClock):
 		p = newProblem(http.StatusServiceUnavailable, "not-ready", "This node cannot do this now. Try again.").with("Retry-After", "10")
 	default:
-		p = newProblem(http.StatusInternalServerError, "internal", "Something is broken in the broker. Its log says what.")
+		p = newProblem(http.StatusServiceUnavailable, "unavailable", "The broker could not do this, or cannot say whether it did. Its log says why. Try again.").with("Retry-After", "1")
 	}
 	return h.logged(ctx, p, err)
 }
@@ -90,7 +90,7 @@ func (h *Handler) notRevoked(ctx context.Context, err error, what string) error 
 // to the client.
 func (h *Handler) logged(ctx context.Context, p *problem, err error) *problem {
 	r := requestOf(ctx)
-	h.Log.ErrorContext(ctx, "the management API failed", "request", r.id, "operation", r.operation,
+	h.Log.ErrorContext(ctx, "the management API failed", "instance", r.id, "operation", r.operation,
 		"client", r.caller.Client, "status", p.Status, "error", err)
 	p.Instance = "urn:valetkey:request:" + r.id
 	return p

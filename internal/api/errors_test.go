@@ -34,24 +34,24 @@ func TestInternalErrorsStayInside(t *testing.T) {
 		body                       any
 		status                     int
 	}{
-		{"Salt", "settings", "POST", creds, mintBody(), 500},
-		{"Mint", "settings", "POST", creds, mintBody(), 500},
-		{"Mint", "settings", "POST", creds, mintBody("policy", "temporary-login"), 500},
-		{"Account", "settings", "GET", creds, nil, 500},
-		{"Account", "settings", "GET", creds + "/" + id, nil, 500},
+		{"Salt", "settings", "POST", creds, mintBody(), 503},
+		{"Mint", "settings", "POST", creds, mintBody(), 503},
+		{"Mint", "settings", "POST", creds, mintBody("policy", "temporary-login"), 503},
+		{"Account", "settings", "GET", creds, nil, 503},
+		{"Account", "settings", "GET", creds + "/" + id, nil, 503},
 		{"Account", "settings", "DELETE", creds + "/" + id, nil, 503},
 		{"Account", "settings", "DELETE", creds, nil, 503},
-		{"Account", "settings", "GET", record, nil, 500},
-		{"Credential", "settings", "GET", creds + "/" + id, nil, 500},
-		{"Credentials", "settings", "GET", creds, nil, 500},
+		{"Account", "settings", "GET", record, nil, 503},
+		{"Credential", "settings", "GET", creds + "/" + id, nil, 503},
+		{"Credentials", "settings", "GET", creds, nil, 503},
 		{"Revoke", "settings", "DELETE", creds + "/" + id, nil, 503},
 		{"Revoke", "settings", "DELETE", creds, nil, 503},
-		{"Sessions", "settings", "GET", "/api/v1/accounts/acme/sessions", nil, 500},
+		{"Sessions", "settings", "GET", "/api/v1/accounts/acme/sessions", nil, 503},
 		{"Session", "settings", "DELETE", "/api/v1/accounts/acme/sessions/" + sid, nil, 503},
 		{"End", "settings", "DELETE", "/api/v1/accounts/acme/sessions/" + sid, nil, 503},
-		{"Record", "settings", "GET", record, nil, 500},
-		{"Record", "settings", "GET", record + "?format=jsonl", nil, 500},
-		{"Act", "docs", "POST", actionsPath, act(sid, "x"), 500},
+		{"Record", "settings", "GET", record, nil, 503},
+		{"Record", "settings", "GET", record + "?format=jsonl", nil, 503},
+		{"Act", "docs", "POST", actionsPath, act(sid, "x"), 503},
 	} {
 		f.how = map[string]error{c.verb: errors.New("MARKER")}
 		before := strings.Count(w.log.String(), "MARKER")
@@ -75,7 +75,7 @@ func TestInternalErrorsStayInside(t *testing.T) {
 	}
 	f.how = map[string]error{"Act": errors.New("MARKER")}
 	r := w.want(w.call("docs", "POST", actionsPath, []any{act(sid, "y")}), 200)
-	if r.items()[0]["status"] != 500.0 || strings.Contains(r.Body.String(), "MARKER") {
+	if r.items()[0]["status"] != 503.0 || strings.Contains(r.Body.String(), "MARKER") {
 		t.Errorf("in a batch: %s", r.Body)
 	}
 }

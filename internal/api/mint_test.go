@@ -87,7 +87,7 @@ func TestMintWithOwnerToken(t *testing.T) {
 		"another account":     {"ID:u-1:other:owner", "u-1", "acme", 403},
 		"may not mint":        {"ID:u-1:acme:user", "u-1", "acme", 403},
 		"without claims":      {"ID:u-1:acme:", "u-1", "acme", 403},
-		"cannot be judged":    {"unreachable", "u-1", "acme", 500},
+		"cannot be judged":    {"unreachable", "u-1", "acme", 503},
 		"no subject at all":   {"ID::acme:owner", "", "acme", 403},
 		"the path is another": {"ID:u-1:acme:owner", "u-1", "ACME", 403},
 	} {
@@ -151,7 +151,7 @@ func refusedMints() map[string]refusedMint {
 		"too large":                {"settings", mintBody("ticket", strings.Repeat("x", 70_000)), 413, ""},
 		"client without proof":     {"unproven", mintBody(), 403, ""},
 		"client without owners":    {"nobodys", mintBody(), 403, ""},
-		"connector not configured": {"lost", mintBody(), 500, ""},
+		"connector not configured": {"lost", mintBody(), 503, ""},
 	}
 }
 

@@ -136,7 +136,7 @@ func TestUnknownNamesCostTheSame(t *testing.T) {
 	}
 	// A full gate turns all of them away alike, and counts none as a failure.
 	for {
-		leave, err := l.Hasher.Enter()
+		leave, err := l.Hasher.Visit()
 		if err != nil {
 			break
 		}
@@ -257,7 +257,7 @@ func TestCodeIsGoodOnce(t *testing.T) {
 	code := codeAt(t, c.now())
 	var in, refused atomic.Int64
 	var all sync.WaitGroup
-	for range nameLimit {
+	for range pairLimit {
 		all.Go(func() {
 			switch _, err := l.Code(t.Context(), here, "sam", code); {
 			case err == nil:
@@ -270,8 +270,8 @@ func TestCodeIsGoodOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if in.Load() != 1 || refused.Load() != nameLimit-1 {
-		t.Errorf("%d of %d get in with one code, %d are refused", in.Load(), nameLimit, refused.Load())
+	if in.Load() != 1 || refused.Load() != pairLimit-1 {
+		t.Errorf("%d of %d get in with one code, %d are refused", in.Load(), pairLimit, refused.Load())
 	}
 	c.add(30 * time.Second)
 	if _, err := l.Code(t.Context(), here, "sam", code); !errors.Is(err, ErrNoSignIn) {

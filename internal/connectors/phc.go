@@ -69,7 +69,7 @@ func verifyPHC(ctx context.Context, gate *credentials.Hasher, hash, password str
 	if len(password) > maxPassword {
 		return false, nil
 	}
-	leave, err := gate.Enter()
+	leave, err := gate.Visit()
 	if err != nil {
 		return false, err
 	}

@@ -7,9 +7,12 @@ import (
 )
 
 // Limits of failed sign-ins of local people. An office shares an address, so
-// it is never the only limit.
+// it is never the only limit. A name has a low limit from each address, and a
+// high one from all together: somebody far away must not lock a person out
+// cheaply, nor guess without bound.
 const (
-	nameLimit     = 10
+	pairLimit     = 10 // of a name from one address
+	nameLimit     = 100
 	nameWindow    = 15 * time.Minute
 	addressLimit  = 30
 	addressWindow = time.Hour
@@ -22,6 +25,7 @@ type Tries struct {
 	Now func() time.Time
 
 	mu        sync.Mutex
+	pairs     map[string]window
 	names     map[string]window
 	addresses map[string]window
 }
@@ -38,12 +42,14 @@ func (t *Tries) Take(address, name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, address := t.Now(), network(address)
-	if !under(t.addresses[address], addressLimit, now) || !under(t.names[name], nameLimit, now) {
+	pair := name + "\x00" + address
+	if !under(t.addresses[address], addressLimit, now) || !under(t.names[name], nameLimit, now) || !under(t.pairs[pair], pairLimit, now) {
 		return false
 	}
 	if t.names == nil {
-		t.names, t.addresses = map[string]window{}, map[string]window{}
+		t.pairs, t.names, t.addresses = map[string]window{}, map[string]window{}, map[string]window{}
 	}
+	count(t.pairs, pair, nameWindow, now)
 	count(t.names, name, nameWindow, now)
 	count(t.addresses, address, addressWindow, now)
 	return true
@@ -53,6 +59,7 @@ func (t *Tries) Take(address, name string) bool {
 func (t *Tries) GiveBack(address, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	giveBack(t.pairs, name+"\x00"+network(address))
 	giveBack(t.names, name)
 	giveBack(t.addresses, network(address))
 }

@@ -32,6 +32,22 @@ func TestLimitOfAName(t *testing.T) {
 	}
 }
 
+// TestLimitFromOneAddress keeps somebody there from trying on, and the person
+// themselves not from signing in elsewhere.
+func TestLimitFromOneAddress(t *testing.T) {
+	t.Parallel()
+	l, _ := team(t)
+	for i := range pairLimit + 1 {
+		_, _, err := l.Password(t.Context(), "192.0.2.1", "dana", "wrong")
+		if want := map[bool]error{true: ErrTooMany, false: ErrNoSignIn}[i == pairLimit]; !errors.Is(err, want) {
+			t.Errorf("try %d: %v, want %v", i, err, want)
+		}
+	}
+	if _, _, err := l.Password(t.Context(), "198.51.100.1", "dana", rightPassword); err != nil {
+		t.Errorf("the person, from elsewhere: %v", err)
+	}
+}
+
 // TestUnknownNamesAreLimitedAlike: what the limit says must not tell which
 // names there are.
 func TestUnknownNamesAreLimitedAlike(t *testing.T) {

@@ -38,16 +38,17 @@ const about = "valetkey secrets: keep private, back up apart from the database, 
 // keyLength is the length of every key in the file, in bytes.
 const keyLength = 32
 
+// ErrSecretsExist says that there is a secrets file already.
+var ErrSecretsExist = errors.New("nothing was written")
+
 // InitSecrets writes a new secrets file with mode 0600. It never overwrites
 // one.
 func InitSecrets(path string) error {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already; it is left as it is, since the database may depend on it", path)
-	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".valetkey-secrets-*") // with mode 0600
 	if err != nil {
 		return fmt.Errorf("the secrets file cannot be made: %w", err)
 	}
+	defer func() { _ = os.Remove(f.Name()) }()
 	text, err := json.MarshalIndent(secretsFile{About: about, Pepper: []versioned{fresh()}, Sealing: []versioned{fresh()}}, "", "  ")
 	if err == nil {
 		_, err = f.Write(append(text, '\n'))
@@ -58,8 +59,13 @@ func InitSecrets(path string) error {
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
+	if err == nil {
+		err = os.Link(f.Name(), path) // the file is there whole, or not at all
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already; it is left as it is, since the database may depend on it: %w", path, ErrSecretsExist)
+	}
 	if err != nil {
-		_ = os.Remove(path) // half a file would be taken for a broken one
 		return fmt.Errorf("the secrets file cannot be written: %w", err)
 	}
 	return nil
@@ -76,7 +82,7 @@ func fresh() versioned {
 func LoadSecrets(path string) (*Secrets, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no secrets file at %s: make one with «valetkey secrets init --config FILE», or copy it from another node of this installation: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("there is no secrets file at %s: make one with «valetkey secrets init --config FILE», or copy it from another node of this installation", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the secrets file cannot be read: %w", err)

@@ -124,7 +124,7 @@ func TestTooManyAtOnce(t *testing.T) {
 	b := h.browser()
 	b.open(h.app("docs"))
 	for {
-		leave, err := h.handler.Redeemer.Hasher.Enter()
+		leave, err := h.handler.Redeemer.Hasher.Visit()
 		if err != nil {
 			break
 		}

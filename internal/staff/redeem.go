@@ -78,8 +78,11 @@ func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider
 	case errors.As(err, &unusable):
 		problem.Text = unusableText(unusable.State)
 	case errors.Is(err, credentials.ErrTicket):
-		problem.Text, problem.Field = "The customer named a ticket for this access. Write that ticket under Reason; no try was used up.", "reason"
+		problem.Text, problem.Field = "The customer named a ticket for this access. Ask for it and write it under Reason, as they have it.", "reason"
 	case errors.Is(err, credentials.ErrSuspended):
+		if err != credentials.ErrSuspended { //nolint:errorlint // joined with why it could not be written down
+			h.Log.ErrorContext(r.Context(), "an agent's suspension could not be written down", "error", err)
+		}
 		h.suspended(w, r)
 		return
 	default:

@@ -21,8 +21,8 @@ func scanning(found *bool, into ...any) func(*sql.Rows) error {
 const (
 	accountOfSession = `SELECT account FROM sessions WHERE sid = $1`
 	heldScopes       = `SELECT DISTINCT scope FROM grants WHERE sid = $1 AND audience = $2`
-	insertAction     = `INSERT INTO actions (audience, id, chain, seq, refused) VALUES ($1, $2, $3, 0, '') ON CONFLICT DO NOTHING`
-	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3`
+	insertAction     = `INSERT INTO actions (audience, id, chain, digest, seq, refused) VALUES ($1, $2, $3, $4, 0, '') ON CONFLICT DO NOTHING`
+	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3 AND digest = $4`
 	nameAction       = `UPDATE actions SET seq = $3, refused = $4 WHERE audience = $1 AND id = $2`
 )
 
@@ -72,7 +72,7 @@ func (t *tx) act(a credentials.Action, account string, granted []string, out *cr
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(insertAction, a.Audience, a.ID, account)
+	n, err := t.exec(insertAction, a.Audience, a.ID, account, a.Digest())
 	if err != nil {
 		return err
 	}
@@ -105,11 +105,11 @@ func (t *tx) act(a credentials.Action, account string, granted []string, out *cr
 // had started does not start again once the session has ended.
 func (t *tx) actedBefore(a credentials.Action, account string, ended *credentials.EndedError, out *credentials.Acted) error {
 	why := ""
-	found, err := t.one(selectAction, []any{a.Audience, a.ID, account}, &out.Seq, &why)
+	found, err := t.one(selectAction, []any{a.Audience, a.ID, account, a.Digest()}, &out.Seq, &why)
 	if err != nil {
 		return err
 	}
-	if !found { // the id was used for another account
+	if !found { // the id belongs to another action
 		return credentials.ErrKeyReused
 	}
 	out.Repeat = true

@@ -35,14 +35,14 @@ func TestPause(t *testing.T) {
 					w.clock.add(time.Minute)
 				}
 				w.mint(minting("acme", "123456"))
-				if _, err := w.redeem(agent(1), "h-acme", wrong); !paused(err).Equal(first.Add(15 * time.Minute)) {
+				if _, err := w.redeem(agent(1), "hacme", wrong); !paused(err).Equal(first.Add(15 * time.Minute)) {
 					t.Errorf("then: %v until %v", err, paused(err))
 				}
-				if _, err := w.redeem(agent(2), "h-acme", "123456"); err != nil {
+				if _, err := w.redeem(agent(2), "hacme", "123456"); err != nil {
 					t.Errorf("another agent: %v", err)
 				}
 				w.clock.add(first.Add(15*time.Minute - time.Microsecond).Sub(w.clock.now()))
-				if _, err := w.redeem(agent(1), "h-acme", wrong); paused(err).IsZero() {
+				if _, err := w.redeem(agent(1), "hacme", wrong); paused(err).IsZero() {
 					t.Errorf("a microsecond too early: %v", err)
 				}
 				w.clock.add(time.Microsecond)
@@ -59,7 +59,7 @@ func TestParallelTriesOfAnAgent(t *testing.T) {
 		w.mint(minting("acme", "123456", func(m *credentials.Minting) { m.Credential.Tries = 100 }))
 		var compared atomic.Int64
 		parallel(60, func(int) {
-			_, reserved, err := w.try(credentials.NewID(), agent(1), "h-acme", "000000", "")
+			_, reserved, err := w.try(credentials.NewID(), agent(1), "hacme", "000000", "")
 			compared.Add(int64(reserved))
 			if !isNoMatch(err) && paused(err).IsZero() {
 				t.Error(err)
@@ -119,7 +119,7 @@ func TestSuspension(t *testing.T) {
 				}
 				w.clock.add(25 * time.Hour) // the window passes, the suspension does not
 				w.mint(minting("acme", "123456"))
-				if _, err := w.redeem(a, "h-acme", "123456"); !errors.Is(err, credentials.ErrSuspended) {
+				if _, err := w.redeem(a, "hacme", "123456"); !errors.Is(err, credentials.ErrSuspended) {
 					t.Errorf("a right PIN of a suspended agent: %v", err)
 				}
 				if _, err := w.password("2", &a, "guest@x.example", ""); !errors.Is(err, credentials.ErrSuspended) {
@@ -180,7 +180,7 @@ func TestSuspendAgainstRedemption(t *testing.T) {
 				case i < 8:
 					_, err = w.password(credentials.NewID(), &a, id+"@x.example", "")
 				default:
-					_, err = w.redeem(a, "h-"+id, "123456")
+					_, err = w.redeem(a, "h"+id, "123456")
 				}
 				if err != nil && !errors.Is(err, credentials.ErrSuspended) && paused(err).IsZero() {
 					t.Error(err)
@@ -199,12 +199,12 @@ func TestSuspendAgainstRedemption(t *testing.T) {
 func TestForgiveness(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "123456"))
-		for _, handle := range []string{"h-acme", "nobody", "h-acme", "h-acme"} {
+		for _, handle := range []string{"hacme", "nobody", "hacme", "hacme"} {
 			if _, err := w.redeem(agent(1), handle, "000000"); !isNoMatch(err) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := w.redeem(agent(1), "h-acme", "123456"); err != nil {
+		if _, err := w.redeem(agent(1), "hacme", "123456"); err != nil {
 			t.Fatal(err)
 		}
 		var none *credentials.NoMatch
@@ -224,23 +224,23 @@ func TestTicket(t *testing.T) {
 		asks := func(m *credentials.Minting) { m.Credential.Ticket = "T-4711" }
 		w.mint(minting("acme", "123456", asks))
 		for i := range 3 {
-			if _, _, err := w.try(fmt.Sprint(i), agent(1), "h-acme", "123456", "about T-47110"); !errors.Is(err, credentials.ErrTicket) {
+			if _, _, err := w.try(fmt.Sprint(i), agent(1), "hacme", "123456", "about T-47110"); !errors.Is(err, credentials.ErrTicket) {
 				t.Fatal(err)
 			}
 		}
 		if n := w.number(`SELECT count(*) FROM tries WHERE state <> 'right'`) + w.number(`SELECT wrong + reserved FROM credentials`); n != 0 {
 			t.Errorf("three misses cost %d", n)
 		}
-		if s, _, err := w.try("right", agent(1), "h-acme", "123456", "It is (t-4711)."); err != nil || s.Ticket != "T-4711" {
+		if s, _, err := w.try("right", agent(1), "hacme", "123456", "It is (t-4711)."); err != nil || s.Ticket != "T-4711" {
 			t.Errorf("with the ticket: %v", err)
 		}
 		w.mint(minting("other", "123456", asks))
 		for i := range 8 {
-			if _, _, err := w.try(fmt.Sprint("o", i), agent(10+i), "h-other", "123456", ""); !errors.Is(err, credentials.ErrTicket) {
+			if _, _, err := w.try(fmt.Sprint("o", i), agent(10+i), "hother", "123456", ""); !errors.Is(err, credentials.ErrTicket) {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := w.try("late", agent(20), "h-other", "123456", "T-4711"); !isNoMatch(err) {
+		if _, _, err := w.try("late", agent(20), "hother", "123456", "T-4711"); !isNoMatch(err) {
 			t.Errorf("after eight misses: %v", err)
 		}
 		a := agent(3)

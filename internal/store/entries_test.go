@@ -59,10 +59,10 @@ func TestRecordNeverShowsSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := redeem.PIN(t.Context(), "1", agent(1), "h-acme", credentials.NewSecret("987123"), "why"); !isNoMatch(err) {
+	if _, err := redeem.PIN(t.Context(), "1", agent(1), "hacme", credentials.NewSecret("987123"), "why"); !isNoMatch(err) {
 		t.Fatal(err)
 	}
-	if _, err := redeem.PIN(t.Context(), "2", agent(1), "h-acme", m.Secret, "why"); err != nil {
+	if _, err := redeem.PIN(t.Context(), "2", agent(1), "hacme", m.Secret, "why"); err != nil {
 		t.Fatal(err)
 	}
 	var export strings.Builder

@@ -35,7 +35,7 @@ func (w *world) scene() *scene {
 	w.mint(minting("acme", "654321", func(m *credentials.Minting) { m.Credential.Tries = 1 }))
 	w.mint(login("acme", "guest@x.example"))
 	var err error
-	if s.held, err = w.Reserve(w.t.Context(), credentials.Try{ID: "held", Agent: agent(2), Handle: "h-acme", Digits: 6}); err != nil {
+	if s.held, err = w.Reserve(w.t.Context(), credentials.Try{ID: "held", Agent: agent(2), Handle: "hacme", Digits: 6}); err != nil {
 		w.t.Fatal(err)
 	}
 	return s
@@ -55,7 +55,7 @@ func (s *scene) verbs() map[string]func(context.Context) error {
 		},
 		"revoke": func(ctx context.Context) error { return s.Revoke(ctx, "acme", "", byOwner) },
 		"reserve": func(ctx context.Context) error {
-			_, err := s.Reserve(ctx, credentials.Try{ID: "1", Agent: a, Handle: "h-acme", Digits: 6})
+			_, err := s.Reserve(ctx, credentials.Try{ID: "1", Agent: a, Handle: "hacme", Digits: 6})
 			return err
 		},
 		"settle right": func(ctx context.Context) error {

@@ -40,7 +40,7 @@ func TestReplacement(t *testing.T) {
 				t.Errorf("credential %s is %s, want %s, %v", id, c.State, state, err)
 			}
 		}
-		if _, err := w.redeem(agent(2), "h-acme", "222222"); !isNoMatch(err) {
+		if _, err := w.redeem(agent(2), "hacme", "222222"); !isNoMatch(err) {
 			t.Errorf("the PIN that was replaced: %v", err)
 		}
 		if _, err := w.Touch(t.Context(), "acme", s.ID, time.Time{}); err != nil {
@@ -59,7 +59,7 @@ func TestReplacement(t *testing.T) {
 func TestReplacedInFlight(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "111111"))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "h-acme", Digits: 6})
+		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestWholeWay(t *testing.T) {
 		if err != nil || s.Reason != "a reason" || !slices.Equal(s.Scopes, []string{"documents.read"}) || !slices.Equal(s.AMR, []string{"pwd", "otp", "pin"}) {
 			t.Fatalf("redeem: %+v, %v", s, err)
 		}
-		again, err := redeem.PIN(t.Context(), "1", agent(1), "h-acme", credentials.NewSecret(typed), "")
+		again, err := redeem.PIN(t.Context(), "1", agent(1), "hacme", credentials.NewSecret(typed), "")
 		if err != nil || again.ID != s.ID {
 			t.Errorf("the same form again: %s instead of %s, %v", again.ID, s.ID, err)
 		}
@@ -246,7 +246,7 @@ func TestNewPINDiffers(t *testing.T) {
 			wrong = fmt.Sprintf("%04d", i)
 		}
 		for i := range 3 { // one guess is a try of every live PIN of that length
-			if _, err := redeem.PIN(t.Context(), fmt.Sprint(i), agent(i), "h-acme", credentials.NewSecret(wrong), ""); !isNoMatch(err) {
+			if _, err := redeem.PIN(t.Context(), fmt.Sprint(i), agent(i), "hacme", credentials.NewSecret(wrong), ""); !isNoMatch(err) {
 				t.Fatal(err)
 			}
 		}

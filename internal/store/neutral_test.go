@@ -27,7 +27,7 @@ func TestNeutrality(t *testing.T) {
 		w.mint(minting("several", "222222", func(m *credentials.Minting) { m.Credential.Policy = "two-day-pin" }))
 		w.prepareDead()
 		var want []string
-		for i, handle := range []string{"nobody", "h-wrong", "h-several", "h-last", "h-none", "h-revoked", "h-burned", "h-expired", "h-used", "h-closed"} {
+		for i, handle := range []string{"nobody", "hwrong", "hseveral", "hlast", "hnone", "hrevoked", "hburned", "hexpired", "hused", "hclosed"} {
 			var got []string
 			w.probe = func(statement string) error { got = append(got, statement); return nil }
 			_, err := redeem.PIN(t.Context(), credentials.NewID(), agent(100+i), handle, credentials.NewSecret("000000"), "why")
@@ -78,18 +78,18 @@ func (w *world) prepareDead() {
 	w.mint(minting("expired", "654321", func(m *credentials.Minting) { m.Credential.RedeemWithin = time.Microsecond }))
 	w.clock.add(time.Microsecond)
 	for i := range 5 {
-		if _, err := w.redeem(agent(i), "h-burned", "000000"); !isNoMatch(err) {
+		if _, err := w.redeem(agent(i), "hburned", "000000"); !isNoMatch(err) {
 			w.t.Fatal(err)
 		}
 	}
-	if _, err := w.redeem(agent(50), "h-used", "123456"); err != nil {
+	if _, err := w.redeem(agent(50), "hused", "123456"); err != nil {
 		w.t.Fatal(err)
 	}
 	for i := range 20 {
 		if i%4 == 0 {
 			w.mint(minting("closed", "123456", func(m *credentials.Minting) { m.Verifier = []byte{byte(i)} }))
 		}
-		if _, err := w.redeem(agent(20+i), "h-closed", "000000"); !isNoMatch(err) {
+		if _, err := w.redeem(agent(20+i), "hclosed", "000000"); !isNoMatch(err) {
 			w.t.Fatal(err)
 		}
 	}

@@ -191,7 +191,7 @@ func TestPrune(t *testing.T) {
 		w.mint(minting("acme", "123456", func(m *credentials.Minting) {
 			m.Idempotency = &credentials.Idempotency{Client: "c", Key: "k", Digest: []byte("d")}
 		}))
-		if _, err := w.redeem(agent(1), "h-acme", "000000"); !isNoMatch(err) {
+		if _, err := w.redeem(agent(1), "hacme", "000000"); !isNoMatch(err) {
 			t.Fatal(err)
 		}
 		rows := func() int {

@@ -79,6 +79,10 @@ func (t *tx) password(in credentials.PasswordTry, attempt string, suspended bool
 		return out, refusal, t.refusePassword(in, refusal)
 	}
 	if !c.Names(in.Reason) {
+		c.MissTicket()
+		if err := t.save(c); err != nil {
+			return out, nil, err
+		}
 		return out, credentials.ErrTicket, t.refusePassword(in, credentials.ErrTicket)
 	}
 	if c.Uses > 0 {

@@ -18,7 +18,7 @@ func TestSingleUsePINOpensOnce(t *testing.T) {
 		w.mint(minting("acme", "123456", func(m *credentials.Minting) { m.Credential.Tries = 1000 }))
 		var opened atomic.Int64
 		parallel(200, func(i int) {
-			_, err := w.redeem(agent(i), "h-acme", "123456")
+			_, err := w.redeem(agent(i), "hacme", "123456")
 			switch {
 			case err == nil:
 				opened.Add(1)
@@ -65,7 +65,7 @@ func TestParallelGuesses(t *testing.T) {
 		c := w.mint(minting("acme", "123456"))
 		var compared atomic.Int64
 		parallel(1000, func(i int) {
-			_, reserved, err := w.try(credentials.NewID(), agent(i), "h-acme", "000000", "")
+			_, reserved, err := w.try(credentials.NewID(), agent(i), "hacme", "000000", "")
 			compared.Add(int64(reserved))
 			if !isNoMatch(err) {
 				t.Errorf("try: %v", err)
@@ -92,7 +92,7 @@ func TestRightLastGuessInFlight(t *testing.T) {
 		w.mint(minting("acme", "123456"))
 		var held []credentials.Reservation
 		for i := range 6 {
-			r, err := w.Reserve(t.Context(), credentials.Try{ID: fmt.Sprint(i), Agent: agent(i), Handle: "h-acme", Digits: 6})
+			r, err := w.Reserve(t.Context(), credentials.Try{ID: fmt.Sprint(i), Agent: agent(i), Handle: "hacme", Digits: 6})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestAccountLimitHoldsAcrossMints(t *testing.T) {
 					if i%4 == 0 {
 						w.mint(minting("acme", pin, func(m *credentials.Minting) { m.Verifier = fmt.Append(nil, pin, i) }))
 					}
-					_, reserved, err := w.try(credentials.NewID(), agent(i), "h-acme", wrong, "")
+					_, reserved, err := w.try(credentials.NewID(), agent(i), "hacme", wrong, "")
 					if compared += reserved; !isNoMatch(err) {
 						t.Fatal(err)
 					}
@@ -134,7 +134,7 @@ func TestAccountLimitHoldsAcrossMints(t *testing.T) {
 					t.Errorf("%d guesses were compared, the limit is %d", compared, limit)
 				}
 				w.mint(minting("acme", pin))
-				if _, err := w.redeem(agent(50), "h-acme", pin); !isNoMatch(err) {
+				if _, err := w.redeem(agent(50), "hacme", pin); !isNoMatch(err) {
 					t.Errorf("a right PIN of an account over its limit: %v", err)
 				}
 				w.clock.add(credentials.DayWindow + time.Second)
@@ -154,7 +154,7 @@ func TestInstallationLimit(t *testing.T) {
 		if _, err := w.engine.write.ExecContext(t.Context(), `INSERT INTO wrong_hours (hour, n, weak) VALUES ($1, 200, 200)`, hour(w.clock.now())); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.redeem(agent(1), "h-acme", "1234"); !isNoMatch(err) {
+		if _, err := w.redeem(agent(1), "hacme", "1234"); !isNoMatch(err) {
 			t.Errorf("a PIN of four digits over the installation's limit: %v", err)
 		}
 		if n := w.number(`SELECT sum(n) FROM wrong_hours`); n != 200 {
@@ -276,7 +276,7 @@ func TestRevokeAgainstRedemption(t *testing.T) {
 					}
 					return
 				}
-				if s, err := w.redeem(agent(i+100*round), "h-acme", pin); err == nil {
+				if s, err := w.redeem(agent(i+100*round), "hacme", pin); err == nil {
 					opened.Store(s.ID, s)
 				}
 			})
@@ -284,7 +284,7 @@ func TestRevokeAgainstRedemption(t *testing.T) {
 				w.dead([]credentials.Session{s.(credentials.Session)})
 				return true
 			})
-			if _, err := w.redeem(agent(9999), "h-acme", pin); !isNoMatch(err) {
+			if _, err := w.redeem(agent(9999), "hacme", pin); !isNoMatch(err) {
 				t.Errorf("a revoked PIN: %v", err)
 			}
 		}

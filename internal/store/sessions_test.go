@@ -189,7 +189,7 @@ func TestTwoClocks(t *testing.T) {
 		w.mint(minting("acme", "123456"))
 		lent := w.mint(login("acme", "guest@x.example"))
 		w.clock.add(15*time.Minute - time.Microsecond)
-		s, err := w.redeem(agent(1), "h-acme", "123456")
+		s, err := w.redeem(agent(1), "hacme", "123456")
 		if err != nil || !s.EndsAt.Equal(w.clock.now().Add(30*time.Minute)) {
 			t.Errorf("a PIN redeemed at the last moment: ends %v, %v", s.EndsAt, err)
 		}
@@ -199,7 +199,7 @@ func TestTwoClocks(t *testing.T) {
 		}
 		w.mint(minting("acme", "654321"))
 		w.clock.add(15 * time.Minute)
-		if _, err = w.redeem(agent(1), "h-acme", "654321"); !isNoMatch(err) {
+		if _, err = w.redeem(agent(1), "hacme", "654321"); !isNoMatch(err) {
 			t.Errorf("an expired PIN: %v", err)
 		}
 		w.clock.add(4 * time.Hour)

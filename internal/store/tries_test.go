@@ -19,7 +19,7 @@ func TestAttemptSentTwice(t *testing.T) {
 		got := make([][2]credentials.Session, 10)
 		parallel(len(got), func(i int) {
 			var err1, err2 error
-			got[i][0], _, err1 = w.try("form", a, "h-acme", "123456", "")
+			got[i][0], _, err1 = w.try("form", a, "hacme", "123456", "")
 			got[i][1], err2 = w.password("form", &a, "guest@x.example", "")
 			if err := errors.Join(err1, err2); err != nil {
 				t.Error(err)
@@ -49,10 +49,10 @@ func TestAttemptOfAnother(t *testing.T) {
 		w.mint(minting("acme", "123456"))
 		w.mint(login("acme", "one@x.example"))
 		w.mint(login("other", "two@x.example"))
-		if _, _, err := w.try("form", first, "h-acme", "123456", ""); err != nil {
+		if _, _, err := w.try("form", first, "hacme", "123456", ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := w.try("form", second, "h-acme", "123456", ""); !isNoMatch(err) {
+		if _, _, err := w.try("form", second, "hacme", "123456", ""); !isNoMatch(err) {
 			t.Errorf("another agent, the same form: %v", err)
 		}
 		one, err1 := w.password("form", &first, "one@x.example", "")
@@ -73,7 +73,7 @@ func TestAttemptOfTwoAgentsAtOnce(t *testing.T) {
 			w.mint(minting("b", "123456", func(m *credentials.Minting) { m.Verifier = []byte{'b', byte(i)} }))
 			name := credentials.NewID()
 			parallel(2, func(n int) {
-				if _, _, err := w.try(name, agent(100*n+i), []string{"h-a", "h-b"}[n], "000000", ""); !isNoMatch(err) {
+				if _, _, err := w.try(name, agent(100*n+i), []string{"ha", "hb"}[n], "000000", ""); !isNoMatch(err) {
 					t.Error(err)
 				}
 			})
@@ -90,7 +90,7 @@ func TestAttemptOfTwoAgentsAtOnce(t *testing.T) {
 func TestLapse(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.mint(minting("acme", "123456", func(m *credentials.Minting) { m.Credential.Tries = 1 }))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "h-acme", Digits: 6})
+		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestLapse(t *testing.T) {
 func TestSettledTwice(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "123456"))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "h-acme", Digits: 6})
+		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestSettledTwice(t *testing.T) {
 func TestAttemptWhoseSettlementFailed(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "123456"))
-		try := credentials.Try{ID: "form", Agent: agent(1), Handle: "h-acme", Digits: 6}
+		try := credentials.Try{ID: "form", Agent: agent(1), Handle: "hacme", Digits: 6}
 		lost, err := w.Reserve(t.Context(), try)
 		if err != nil || len(lost.PINs) != 1 {
 			t.Fatal(err)
