@@ -34,6 +34,7 @@ type broker struct {
 	pages    *web.Pages
 	cookies  *web.Cookies
 	provider *provider.Provider
+	locals   []*connectors.Local
 	log      *slog.Logger
 }
 
@@ -60,6 +61,7 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		return nil, err
 	}
 	b.hasher = credentials.NewHasher(b.secrets.Pepper())
+	b.locals = b.wireLocals()
 	b.sessions = &credentials.Sessions{Store: b.store, Now: now}
 	b.cookies = &web.Cookies{Sealer: b.secrets.Sealer("cookie"), Insecure: cfg.Insecure()}
 	if b.provider, err = b.wireProvider(ctx); err != nil {
@@ -115,13 +117,8 @@ func (b *broker) router() http.Handler {
 	return r
 }
 
-func (b *broker) wireStaff() *staff.Handler {
-	h := &staff.Handler{
-		Provider: b.provider, Redeemer: &credentials.Redeemer{Store: b.store, Hasher: b.hasher}, Sessions: b.sessions,
-		Store: b.store, Catalogue: b.rules.catalogue, Pages: b.pages, Cookies: b.cookies,
-		Proofs: b.secrets.Sealer("sign-in proof"), Now: now, Log: b.log,
-		Holder: slices.ContainsFunc(b.rules.policies, func(p credentials.Policy) bool { return p.Holder }),
-	}
+// wireLocals makes the connectors of local people.
+func (b *broker) wireLocals() (out []*connectors.Local) {
 	tries := &connectors.Tries{Now: now}
 	for _, a := range b.cfg.Agents {
 		if a.OIDC != nil {
@@ -133,8 +130,27 @@ func (b *broker) wireStaff() *staff.Handler {
 			local.People = append(local.People, connectors.Person{Username: p.Username, Name: p.Name, Email: p.Email,
 				Claims: p.Claims, PasswordHash: p.PasswordHash.Reveal(), TOTP: p.TOTP.Reveal()})
 		}
-		h.Connectors = append(h.Connectors, local)
+		out = append(out, local)
 	}
+	return out
+}
+
+// endUnknown ends the sessions of local people who are not in the configuration
+// any more.
+func (b *broker) endUnknown(ctx context.Context) error {
+	return b.store.EndUnknown(ctx, func(a credentials.Agent) bool {
+		return a.Issuer != b.cfg.Issuer || slices.ContainsFunc(b.locals, func(l *connectors.Local) bool { return l.ID == a.Connector && l.Knows(a) })
+	})
+}
+
+func (b *broker) wireStaff() *staff.Handler {
+	h := &staff.Handler{
+		Provider: b.provider, Redeemer: &credentials.Redeemer{Store: b.store, Hasher: b.hasher}, Sessions: b.sessions,
+		Store: b.store, Catalogue: b.rules.catalogue, Pages: b.pages, Cookies: b.cookies,
+		Proofs: b.secrets.Sealer("sign-in proof"), Now: now, Log: b.log,
+		Holder: slices.ContainsFunc(b.rules.policies, func(p credentials.Policy) bool { return p.Holder }),
+	}
+	h.Connectors = b.locals
 	return h
 }
 

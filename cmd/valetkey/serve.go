@@ -83,6 +83,9 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 		return err
 	}
 	defer b.store.Close()
+	if err := b.endUnknown(ctx); err != nil {
+		return err
+	}
 	listener, err := listenOn(cfg.Listen)
 	if err != nil {
 		return err

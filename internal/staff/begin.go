@@ -44,7 +44,8 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Req
 	case agent == nil || !a.Fresh(agent.AuthTime, h.Now()) || s == nil && !h.mayRedeem(agent):
 		h.showSignIn(w, r, http.StatusOK, a, templates.SignIn{})
 	default:
-		h.showRedeem(w, r, http.StatusOK, a, templates.Redeem{Account: hintedAccount(a), Email: hintedEmail(a)}, agent)
+		h.showRedeem(w, r, http.StatusOK, a, templates.Redeem{Account: hintedAccount(a), Email: hintedEmail(a),
+			Problem: h.over(w, r, a.Browser, agent)}, agent)
 	}
 }
 

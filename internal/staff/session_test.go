@@ -379,3 +379,22 @@ func TestTheSameFormTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestTheAgentIsToldWhoEndedIt: whoever is thrown out reads why, once, instead
+// of an empty form without a word.
+func TestTheAgentIsToldWhoEndedIt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	if err := h.store.Revoke(t.Context(), acme.ID, "", credentials.Mark{Who: "owner"}); err != nil {
+		t.Fatal(err)
+	}
+	const said = "The customer ended your access to Acme Corp"
+	if b.open(h.app("docs")); !strings.Contains(text(b.page.body), said) {
+		t.Errorf("after a revocation: %s", text(b.page.body))
+	}
+	if b.open(h.app("docs")); strings.Contains(text(b.page.body), said) {
+		t.Error("it is said again")
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/templates"
 )
 
 // The cookies of agents; owners have others.
@@ -90,6 +91,34 @@ func (h *Handler) held(ctx context.Context, r *http.Request, browser string) (*c
 		return nil, err
 	}
 	return &s, nil
+}
+
+// noField blames no input: nothing that was typed is wrong.
+const noField = "none"
+
+// over says how the agent's session that this browser had has ended, once; it
+// says nothing of what they ended themselves.
+func (h *Handler) over(w http.ResponseWriter, r *http.Request, browser string, agent *credentials.Agent) templates.Problem {
+	var sid string
+	var ended *credentials.EndedError
+	if !h.Cookies.Get(r, cookieSession, browser, &sid) {
+		return templates.Problem{}
+	}
+	s, err := h.Sessions.Live(r.Context(), sid)
+	if !errors.As(err, &ended) || s.AgentKey() != agent.Key() {
+		return templates.Problem{}
+	}
+	h.Cookies.Drop(w, cookieSession)
+	at := ended.At.UTC().Format("15:04 UTC")
+	switch ended.Cause {
+	case credentials.CauseRevoked:
+		return templates.Problem{Field: noField, Text: "The customer ended your access to " + s.Account.Name + " at " + at + "."}
+	case credentials.CauseTime:
+		return templates.Problem{Field: noField, Text: "Your time in " + s.Account.Name + " was over at " + at + ". Ask the customer for a new PIN if they still want help."}
+	case credentials.CauseIdle:
+		return templates.Problem{Field: noField, Text: "Your access to " + s.Account.Name + " ended at " + at + ", because nothing was done for a while."}
+	}
+	return templates.Problem{}
 }
 
 // proof is when the person behind this session last proved who they are.

@@ -33,17 +33,7 @@ func (s *Store) Suspend(ctx context.Context, agent string, suspended bool, by cr
 		if (since != 0) == suspended {
 			return nil
 		}
-		accounts := []string{itself}
-		err = t.each(accountsOfAgent, func(r *sql.Rows) error {
-			var id string
-			err := r.Scan(&id)
-			accounts = append(accounts, id)
-			return err
-		}, agent)
-		if err != nil {
-			return err
-		}
-		if err := t.hold(accounts...); err != nil {
+		if err := t.holdOf(agent, itself); err != nil {
 			return err
 		}
 		return t.suspend(agent, suspended, by)
@@ -67,6 +57,57 @@ func (t *tx) suspend(agent string, suspended bool, by credentials.Mark) error {
 	// Whoever lifts a suspension has looked: the tries behind it are forgiven.
 	_, err := t.exec(forgiveAgent, agent)
 	return err
+}
+
+const liveAgents = `SELECT DISTINCT agent_issuer, agent_sub, connector FROM sessions WHERE ended_at = 0 AND agent <> ''`
+
+// EndUnknown ends the sessions of agents whom known does not know any more:
+// people who were taken out of the configuration must not go on refreshing.
+func (s *Store) EndUnknown(ctx context.Context, known func(credentials.Agent) bool) error {
+	var gone []credentials.Agent
+	err := s.query(ctx, liveAgents, nil, func(r *sql.Rows) error {
+		var a credentials.Agent
+		err := r.Scan(&a.Issuer, &a.Subject, &a.Connector)
+		if err == nil && !known(a) {
+			gone = append(gone, a)
+		}
+		return err
+	})
+	for _, a := range gone {
+		if err == nil {
+			err = s.endAgent(ctx, a.Key())
+		}
+	}
+	return err
+}
+
+func (s *Store) endAgent(ctx context.Context, agent string) error {
+	return s.long(ctx, func(t *tx) error {
+		var since int64
+		if found, err := t.one(lockAgent, []any{agent}, &since); err != nil || !found {
+			return err
+		}
+		if err := t.holdOf(agent); err != nil {
+			return err
+		}
+		return t.endAll(liveOfAgent, credentials.CauseOperator, credentials.Mark{Who: "operator"}, agent)
+	})
+}
+
+// holdOf takes the head rows of every account that the agent has a live session
+// in, and of these besides.
+func (t *tx) holdOf(agent string, besides ...string) error {
+	accounts := besides
+	err := t.each(accountsOfAgent, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		accounts = append(accounts, id)
+		return err
+	}, agent)
+	if err != nil {
+		return err
+	}
+	return t.hold(accounts...)
 }
 
 // Suspended implements credentials.Store.

@@ -254,3 +254,20 @@ func TestTicket(t *testing.T) {
 		w.sound()
 	})
 }
+
+// TestPeopleWhoAreGone lose their sessions, as somebody who was taken out of the
+// configuration does; others keep theirs.
+func TestPeopleWhoAreGone(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		gone, stays := w.enter(agent(1), "acme", "111111"), w.enter(agent(2), "other", "222222")
+		if err := w.EndUnknown(t.Context(), func(a credentials.Agent) bool { return a.Subject == agent(2).Subject }); err != nil {
+			t.Fatal(err)
+		}
+		one, _ := w.Session(t.Context(), gone.ID)
+		two, _ := w.Session(t.Context(), stays.ID)
+		if !one.Ended() || one.Cause != credentials.CauseOperator || two.Ended() {
+			t.Errorf("ended %v (%s), the other one %v", one.Ended(), one.Cause, two.Ended())
+		}
+		w.sound()
+	})
+}
