@@ -265,3 +265,14 @@ func TestGuessChance(t *testing.T) {
 		}
 	}
 }
+
+func TestSpan(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		7 * 24 * time.Hour: "7d", 90 * time.Minute: "1h30m", 15 * time.Minute: "15m", 48*time.Hour + time.Second: "2d1s", 250 * time.Millisecond: "250ms",
+	} {
+		if got := Span(d); got != want {
+			t.Errorf("Span(%v) = %q, want %q", d, got, want)
+		}
+	}
+}

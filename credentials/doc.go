@@ -3,7 +3,7 @@
 //
 //	Minter    an owner's side: mint, revoke
 //	Redeemer  an agent's side: exchange a PIN, or an email and password, for a session
-//	Sessions  a session's life: grants, activity, actions, endings
+//	Sessions  whether a session lives, and its end
 //
 // The rules that must be decided while rows are held are methods of plain
 // values ([TryFacts.Judge], [Credential.Usable], [Session.Due], …); a [Store]

@@ -67,7 +67,7 @@ func DraftMinted(c Credential, replaced []string, by Mark) audit.Draft {
 	return audit.Draft{
 		Kind: RecordMinted,
 		Facts: facts("credential", c.ID, "policy", c.Policy, "kind", string(c.Kind), "scopes", strings.Join(c.Scopes, " "),
-			"redeem_by", rfc3339(c.RedeemBy), "session", c.Session.String(), "uses", usesText(c.Uses),
+			"redeem_by", rfc3339(c.RedeemBy), "session", Span(c.Session), "uses", usesText(c.Uses),
 			"replaced", strings.Join(replaced, " "), "by", by.Who, "client", by.ID, "contact_bound", boolText(c.ContactKey != "")),
 		About: about(c.Minter.Key(), "owner", c.Minter.Name, "owner_email", c.Minter.Email, "owner_sub", c.Minter.Subject,
 			"ticket", c.Ticket),

@@ -10,7 +10,8 @@
 //
 // The protocol's plumbing is zitadel/oidc's op.Server; everything that decides
 // something is here or in package credentials. Only tokens.go builds tokens,
-// and only internal/keys signs them. An error leaves through publicError alone.
+// and only internal/keys signs them. What fails inside leaves through publicError
+// alone, without its text.
 //
 // It may not import internal/connectors, nor the pages: those come after it,
 // through the Interact field.

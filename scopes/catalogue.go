@@ -89,15 +89,6 @@ func (c *Catalogue) Label(name string) string {
 	return name
 }
 
-// Labels maps Label over names.
-func (c *Catalogue) Labels(names []string) []string {
-	out := make([]string, 0, len(names))
-	for _, n := range names {
-		out = append(out, c.Label(n))
-	}
-	return out
-}
-
 // NeverLent lists the catalogued scopes that nobody can lend, in order.
 func (c *Catalogue) NeverLent() []Scope {
 	var out []Scope

@@ -55,7 +55,7 @@ func meaning(out io.Writer, p credentials.Policy, r rules) {
 		line("guessing", "%s per try", odds(p.GuessChance()))
 	}
 	line("redeem by", "%s after it was made", choices(p))
-	line("session", "%s at most, %s without activity%s", p.Session, p.Idle, outlives(p))
+	line("session", "%s at most, %s without activity%s", credentials.Span(p.Session), credentials.Span(p.Idle), outlives(p))
 	line("agent", "%s", agentOf(p))
 	line("lends", "%s", strings.Join(p.Scopes, ", "))
 	never := make([]string, 0, 8)
@@ -107,7 +107,7 @@ func outlives(p credentials.Policy) string {
 func choices(p credentials.Policy) string {
 	parts := make([]string, 0, len(p.RedeemWithin))
 	for _, d := range p.RedeemWithin {
-		text := d.String()
+		text := credentials.Span(d)
 		if d == p.RedeemDefault && len(p.RedeemWithin) > 1 {
 			text += " (default)"
 		}
@@ -141,7 +141,7 @@ func departures(p credentials.Policy) []string {
 	}
 	for _, d := range p.RedeemWithin {
 		if p.Kind == credentials.PIN && d > nistLife {
-			out = append(out, fmt.Sprintf("valid for %s; NIST SP 800-63B-4 and ASVS 5.0 V6.5 give a code 10 minutes", d))
+			out = append(out, fmt.Sprintf("valid for %s; NIST SP 800-63B-4 and ASVS 5.0 V6.5 give a code 10 minutes", credentials.Span(d)))
 			break
 		}
 	}
