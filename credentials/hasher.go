@@ -26,15 +26,16 @@ type Hasher struct {
 	running chan struct{} // one place per hash that runs
 	waiting chan struct{} // one place per caller that runs or waits
 	visits  chan struct{} // the same for visitors who are not signed in
+	calling chan struct{} // one place per visitor whose hash runs
 }
 
-// Bounds of the callers that wait for a hash. Those of PINs take 19 ms; local
-// people's may take a quarter of a second each, and anybody can ask for one, so
-// they have few places of their own: 32 of them keep two processors busy for
-// four seconds, within slowLimit of whoever comes last.
+// Bounds of the callers that wait for a hash. Those of PINs take 19 ms, so that
+// the last of them waits a few seconds. Local people's may take a quarter of a
+// second each, and anybody can ask for one: they have a queue of their own, and
+// leave one of several processors to the PINs.
 const (
 	maxWaiting = 256
-	maxVisits  = 32
+	maxVisits  = 128
 )
 
 // NewHasher returns a Hasher keyed by the installation's pepper.
@@ -44,6 +45,7 @@ func NewHasher(pepper []byte) *Hasher {
 		running: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		waiting: make(chan struct{}, maxWaiting),
 		visits:  make(chan struct{}, maxVisits),
+		calling: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
 	}
 }
 
@@ -72,6 +74,17 @@ func (h *Hasher) Slow(ctx context.Context, f func()) error {
 		defer func() { <-h.running }()
 		f()
 		return nil
+	case <-ctx.Done():
+		return ErrBusy
+	}
+}
+
+// SlowVisit is Slow for whoever entered by Visit.
+func (h *Hasher) SlowVisit(ctx context.Context, f func()) error {
+	select {
+	case h.calling <- struct{}{}:
+		defer func() { <-h.calling }()
+		return h.Slow(ctx, f)
 	case <-ctx.Done():
 		return ErrBusy
 	}

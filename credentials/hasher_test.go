@@ -233,3 +233,24 @@ func TestVisitorsDoNotFillTheQueueOfOthers(t *testing.T) {
 		t.Errorf("a PIN behind visitors: %v", err)
 	}
 }
+
+// TestAPINDoesNotWaitForVisitors where there is more than one processor.
+func TestAPINDoesNotWaitForVisitors(t *testing.T) {
+	t.Parallel()
+	h := NewHasher([]byte("pepper"))
+	if cap(h.running) < 2 {
+		h.running = make(chan struct{}, 2)
+	}
+	h.calling = make(chan struct{}, cap(h.running)-1)
+	begun, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	for range cap(h.running) + 1 {
+		go func() { _ = h.SlowVisit(context.Background(), func() { begun <- struct{}{}; <-release }) }()
+	}
+	for range cap(h.calling) {
+		<-begun
+	}
+	if _, err := h.PIN(t.Context(), "acme", []byte("salt"), NewSecret("123456")); err != nil {
+		t.Errorf("a PIN behind visitors: %v", err)
+	}
+}

@@ -75,7 +75,7 @@ func verifyPHC(ctx context.Context, gate *credentials.Hasher, hash, password str
 	}
 	defer leave()
 	var sum []byte
-	err = gate.Slow(ctx, func() {
+	err = gate.SlowVisit(ctx, func() {
 		sum = argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum))) //nolint:gosec // a hash's length
 	})
 	return err == nil && subtle.ConstantTimeCompare(sum, h.sum) == 1, err

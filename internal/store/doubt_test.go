@@ -98,8 +98,11 @@ func TestAWrongTryOfOneAccountDoesNotWaitForAnother(t *testing.T) {
 		_, err := w.Settle(t.Context(), credentials.Settlement{Reservation: held[0]})
 		waiting <- err
 	}()
-	for w.number(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
-		time.Sleep(10 * time.Millisecond)
+	const locked = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+	for tries := 0; w.number(locked) == 0; tries++ {
+		if tries > 10_000 {
+			t.Fatal("nothing waits for the account that is held")
+		}
 	}
 	if _, err := w.Settle(t.Context(), credentials.Settlement{Reservation: held[1]}); !isNoMatch(err) {
 		t.Errorf("a wrong try of another account: %v", err)
