@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/gorilla/mux"
@@ -74,9 +75,9 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 func wirePages(cfg *config.Config, log *slog.Logger) (*web.Pages, error) {
 	p := &web.Pages{Log: log}
 	var err error
-	if cfg.Brand.Logo != "" {
-		if p.Logo, err = os.ReadFile(string(cfg.Brand.Logo)); err != nil {
-			return nil, fmt.Errorf("brand.logo cannot be read: %w", err)
+	if logo := string(cfg.Brand.Logo); logo != "" {
+		if p.Logo, err = os.ReadFile(filepath.Clean(logo)); err != nil {
+			p.Logo = nil // said so by a warning
 		}
 	}
 	p.Set, err = templates.New(templates.Brand{Product: cfg.Brand.Product, Support: cfg.Brand.Support,

@@ -40,8 +40,8 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 	}
 	out := rules{catalogue: catalogue}
 	if logo := string(cfg.Brand.Logo); logo != "" {
-		if _, err := os.Stat(logo); err != nil {
-			problems = append(problems, cfg.Problem("brand.logo", "cannot be read; name an image file, or remove it"))
+		if _, err := os.Stat(logo); err != nil { // support must not stop for want of a picture
+			cfg.Warnings = append(cfg.Warnings, cfg.Problem("brand.logo", "cannot be read, so pages go without it; name an image file, or remove it"))
 		}
 	}
 	for _, p := range cfg.Policies {

@@ -167,7 +167,7 @@ func (h *Handler) act(ctx context.Context, a action) (status int, seq int64, err
 	case errors.Is(err, credentials.ErrNotFound): // an unknown session tells no more than a foreign one
 		err = credentials.ErrNotAudience
 	case errors.Is(err, credentials.ErrKeyReused):
-		p := newProblem(http.StatusUnprocessableEntity, "key-reused", "The id was used for an action in another account.")
+		p := newProblem(http.StatusUnprocessableEntity, "key-reused", "The id belongs to another action.")
 		p.Errors = []wanted{{"body.id", "expected an id of its own for each action"}}
 		return 0, 0, p
 	case err == nil && done.Err != nil:
