@@ -56,6 +56,8 @@ func TestAWrongRequestIsToldToTheAppWithIssAndItsState(t *testing.T) {
 		"a scope too long":          {[]string{"scope", strings.Repeat("openid ", 400)}, "invalid_request"},
 		"a nonce too long":          {[]string{"nonce", strings.Repeat("n", 513)}, "invalid_request"},
 		"a nonce that is not UTF-8": {[]string{"nonce", "\xff"}, "invalid_request"},
+		"a secret in the address":   {[]string{"client_secret", "x"}, "invalid_request"},
+		"a PIN in the address":      {[]string{"pin", "123456"}, "invalid_request"},
 		"too much together":         {[]string{"login_hint", strings.Repeat("<", 1500), "prompt", strings.Repeat(">", 1500)}, "invalid_request"},
 	} {
 		for _, state := range []string{"\x00", "", "st", " a+b%20c&d=e#f?/é\"<>", strings.Repeat("s", 2048)} {

@@ -145,6 +145,11 @@ func checkCarried(q url.Values) *authError {
 			return refuse("invalid_request", "a parameter is given twice")
 		}
 	}
+	for _, secret := range []string{"client_secret", "client_assertion", "access_token", "pin", "password"} {
+		if q.Has(secret) {
+			return refuse("invalid_request", "a secret does not belong into an address: "+secret)
+		}
+	}
 	for _, name := range []string{"scope", "state", "nonce", "login_hint", "prompt"} {
 		most := maxParameter
 		if name == "nonce" {
