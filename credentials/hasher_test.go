@@ -3,7 +3,9 @@ package credentials
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -234,23 +236,25 @@ func TestVisitorsDoNotFillTheQueueOfOthers(t *testing.T) {
 	}
 }
 
-// TestAPINDoesNotWaitForVisitors where there is more than one processor.
+// TestAPINDoesNotWaitForVisitors where there is more than one processor: however
+// many visitors there are, one place is left.
 func TestAPINDoesNotWaitForVisitors(t *testing.T) {
 	t.Parallel()
-	h := NewHasher([]byte("pepper"))
-	if cap(h.running) < 2 {
-		h.running = make(chan struct{}, 2)
-	}
-	h.calling = make(chan struct{}, cap(h.running)-1)
-	begun, release := make(chan struct{}), make(chan struct{})
-	defer close(release)
-	for range cap(h.running) + 1 {
-		go func() { _ = h.SlowVisit(context.Background(), func() { begun <- struct{}{}; <-release }) }()
-	}
-	for range cap(h.calling) {
-		<-begun
-	}
-	if _, err := h.PIN(t.Context(), "acme", []byte("salt"), NewSecret("123456")); err != nil {
-		t.Errorf("a PIN behind visitors: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHasher([]byte("pepper"))
+		h.running, h.calling = make(chan struct{}, 3), make(chan struct{}, 2)
+		release := make(chan struct{})
+		var running atomic.Int64
+		for range 10 {
+			go func() { _ = h.SlowVisit(context.Background(), func() { running.Add(1); <-release }) }()
+		}
+		synctest.Wait() // every visitor runs or waits
+		if n := running.Load(); n != 2 {
+			t.Errorf("%d visitors' hashes run, want 2", n)
+		}
+		if _, err := h.PIN(t.Context(), "acme", []byte("salt"), NewSecret("123456")); err != nil {
+			t.Errorf("a PIN behind visitors: %v", err)
+		}
+		close(release)
+	})
 }
