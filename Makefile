@@ -41,4 +41,4 @@ setup:            ## installs what the tests need: PostgreSQL, Chromium, Node an
 	scripts/setup.sh test
 
 clean:
-	rm -rf valetkey bin .cache e2e/out e2e/node/node_modules e2e/browser/node_modules
+	rm -rf valetkey bin .cache e2e/out e2e/node/node_modules e2e/browser/node_modules internal/connectors/testdata/oidc-provider/node_modules

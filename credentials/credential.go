@@ -92,6 +92,12 @@ func (c Credential) SessionEnd(now time.Time) time.Time {
 	return end
 }
 
+// Verify says who is calling, to whoever gave the right secret.
+func (c Credential) Verify(account Account, reason string, now time.Time) Verified {
+	return Verified{Credential: c.ID, Policy: c.Policy, Account: account, Contact: c.Contact, MadeBy: c.Minter.Name,
+		Ticket: c.Ticket, Reason: reason, At: now}
+}
+
 // FreeTicketMisses is how many times a right secret with a wrong ticket costs
 // nothing.
 const FreeTicketMisses = 3

@@ -84,9 +84,9 @@ func (s *reserving) Reserve(_ context.Context, try Try) (Reservation, error) {
 	return s.held, s.err
 }
 
-func (s *reserving) Settle(_ context.Context, in Settlement) (Session, error) {
+func (s *reserving) Settle(_ context.Context, in Settlement) (Outcome, error) {
 	s.settled = &in
-	return Session{}, &NoMatch{}
+	return Outcome{}, &NoMatch{}
 }
 
 // TestOneHashEach: every try that is reserved costs exactly one hash, whatever
@@ -125,10 +125,12 @@ func TestOneHashEach(t *testing.T) {
 				}
 			}()
 			r := Redeemer{Store: tc.store, Hasher: h}
+			_, verify := r.Verify(t.Context(), Attempt{ID: "1"}, "Acme", NewSecret("12 34"), "")
+			tc.store.settled = nil
 			_, err := r.PIN(t.Context(), "1", Agent{}, "Acme", NewSecret("12 34"), "")
 			close(done)
-			if n := <-hashes; n != tc.hashes || err == nil {
-				t.Errorf("%d hashes, %v", n, err)
+			if n := <-hashes; n != 2*tc.hashes || err == nil || verify == nil {
+				t.Errorf("%d hashes for two tries, %v, %v", n, verify, err)
 			}
 			if (tc.store.settled != nil) != (tc.hashes == 1) || tc.store.settled != nil && (tc.store.settled.Matched != "" || tc.store.settled.Digits != 4) {
 				t.Errorf("settled as %+v", tc.store.settled)

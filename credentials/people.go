@@ -43,10 +43,16 @@ type Agent struct {
 	Connector       string    // by which connector
 	AuthTime        time.Time // when they last gave the proof
 	AMR             []string  // how (RFC 8176)
+	Erased          string    // their pseudonym, where nothing else is kept of them any more
 }
 
-// Key is the agent's pseudonym.
-func (a Agent) Key() string { return Person(a.Issuer, a.Subject) }
+// Key is the agent's pseudonym. It outlives an erasure.
+func (a Agent) Key() string {
+	if a.Erased != "" {
+		return a.Erased
+	}
+	return Person(a.Issuer, a.Subject)
+}
 
 // ClaimRule asks for one claim to have one of these values.
 type ClaimRule struct {

@@ -16,12 +16,16 @@ const (
 	RecordRefusedTry    = "try.refused"
 	RecordLapsedTry     = "try.lapsed"
 	RecordOpened        = "session.opened"
+	RecordVerified      = "caller.verified"
 	RecordToken         = "token.issued"
 	RecordAction        = "action.started"
 	RecordRefusedAction = "action.refused"
 	RecordEnded         = "session.ended"
 	RecordSuspended     = "agent.suspended"
 	RecordRestored      = "agent.restored"
+	RecordAccountErased = "account.erased"
+	RecordPersonErased  = "person.erased"
+	RecordRecovered     = "installation.recovered"
 )
 
 // Why a try was refused, in the record only: the visitor is not told.
@@ -109,13 +113,35 @@ func DraftRefusedTry(s Settlement, why error, burned []string) audit.Draft {
 	}
 	return audit.Draft{
 		Kind: RecordRefusedTry,
-		Facts: facts("with", string(PIN), "why", reason, "credential", s.Matched, "burned", strings.Join(burned, " "),
-			"compared", strconv.Itoa(len(s.PINs)), "agent_id", s.Agent.Key()),
+		Facts: facts("with", string(PIN), "for", purpose(s.Try), "why", reason, "credential", s.Matched, "burned", strings.Join(burned, " "),
+			"compared", strconv.Itoa(len(s.PINs)), "agent_id", s.Agent.Key(), "client", s.Client),
 		About: aboutAgent(&s.Agent, "reason", s.Reason),
 	}
 }
 
-// DraftRefusedPassword is the same for an email and password.
+// purpose says what a PIN was tried for, where it was not to open a session.
+func purpose(t Try) string {
+	if t.Verify {
+		return "verification"
+	}
+	return ""
+}
+
+// DraftVerified is the entry of a caller who was who they said.
+func DraftVerified(s Settlement, v Verified) audit.Draft {
+	by := ""
+	if s.Client != "" {
+		by = "client"
+	}
+	return audit.Draft{
+		Kind: RecordVerified,
+		Facts: facts("credential", v.Credential, "policy", v.Policy, "agent_id", s.Agent.Key(), "agent_iss", s.Agent.Issuer,
+			"by", by, "client", s.Client),
+		About: aboutAgent(&s.Agent, "reason", v.Reason),
+	}
+}
+
+// DraftRefusedPassword is the entry of an email and password that were refused.
 func DraftRefusedPassword(p PasswordTry, why error) audit.Draft {
 	reason := whyNoMatch
 	if p.Right {
@@ -211,4 +237,21 @@ func DraftSuspension(agent string, suspended bool, by Mark) audit.Draft {
 		kind = RecordSuspended
 	}
 	return audit.Draft{Kind: kind, Facts: facts("agent_id", agent, "by", by.Who, "id", by.ID)}
+}
+
+// DraftRecovered is the entry, in the installation's chain, of a recovery after
+// a restore; what it ended has entries of its own.
+func DraftRecovered(epoch string, by Mark) audit.Draft {
+	return audit.Draft{Kind: RecordRecovered, Facts: facts("epoch", epoch, "by", by.Who)}
+}
+
+// DraftAccountErased is the entry, in the account's own chain, of its erasure.
+func DraftAccountErased(by Mark) audit.Draft {
+	return audit.Draft{Kind: RecordAccountErased, Facts: facts("by", by.Who)}
+}
+
+// DraftPersonErased is the entry, in the installation's chain, of a person's
+// erasure. The pseudonym is all that may be said of them.
+func DraftPersonErased(person string, by Mark) audit.Draft {
+	return audit.Draft{Kind: RecordPersonErased, Facts: facts("person", person, "by", by.Who)}
 }

@@ -17,35 +17,61 @@ type Redeemer struct {
 // maxReason is the length of a reason that is kept, in characters.
 const maxReason = 300
 
+// Verified says who is calling: somebody who holds a PIN of the account.
+type Verified struct {
+	Credential, Policy string
+	Account            Account
+	Contact            string // the one person whom the PIN was bound to; empty where not bound
+	MadeBy             string // name of who minted it
+	Ticket, Reason     string
+	At                 time.Time
+}
+
 // PIN redeems an account handle and PIN: the try is committed, then hashed and
 // compared outside any transaction, then settled. attempt identifies the form
 // that was sent. Errors: *NoMatch, *Paused, *Unusable, ErrTicket,
-// ErrSuspended, ErrBusy; any other means that nothing was opened.
+// ErrSuspended, ErrBusy, ErrKeyReused for an attempt that has verified a
+// caller; any other means that nothing was opened.
 func (r *Redeemer) PIN(ctx context.Context, attempt string, agent Agent, handle string, pin Secret, reason string) (Session, error) {
+	out, err := r.use(ctx, Try{Attempt: Attempt{ID: attempt, Agent: agent}, Handle: FoldHandle(handle)}, pin, reason)
+	return out.Session, err
+}
+
+// Verify asks whether a caller is who they say: it uses the PIN up as PIN does,
+// within the same limits and with the same errors, and opens no session.
+// ErrKeyReused: the attempt has opened one. Sent again, an attempt gives the
+// same answer.
+func (r *Redeemer) Verify(ctx context.Context, a Attempt, handle string, pin Secret, reason string) (Verified, error) {
+	out, err := r.use(ctx, Try{Attempt: a, Verify: true, Handle: FoldHandle(handle)}, pin, reason)
+	return out.Verified, err
+}
+
+func (r *Redeemer) use(ctx context.Context, try Try, pin Secret, reason string) (Outcome, error) {
 	// From here on nothing stops when the visitor does: a try that is reserved
 	// is settled.
 	ctx = context.WithoutCancel(ctx)
 	leave, err := r.Hasher.Enter()
 	if err != nil {
-		return Session{}, err
+		return Outcome{}, err
 	}
 	defer leave()
 	typed := NewSecret(FoldPIN(pin.Reveal()))
-	held, err := r.Store.Reserve(ctx, Try{ID: attempt, Agent: agent, Handle: FoldHandle(handle), Digits: len(typed.Reveal())})
+	try.Digits = len(typed.Reveal())
+	held, err := r.Store.Reserve(ctx, try)
 	if err != nil {
-		return Session{}, r.suspend(ctx, agent, err)
+		return Outcome{}, r.suspend(ctx, try.Agent, err)
 	}
-	if held.Opened != nil {
-		return *held.Opened, nil
+	if held.Before != nil {
+		return *held.Before, nil
 	}
 	sum, err := r.Hasher.PIN(ctx, held.Account, held.Salt, typed)
 	if err != nil {
-		return Session{}, err
+		return Outcome{}, err
 	}
-	s, err := r.Store.Settle(ctx, Settlement{
+	out, err := r.Store.Settle(ctx, Settlement{
 		Reservation: held, Matched: match(held.PINs, sum), SID: NewID(), Reason: cleanReason(reason),
 	})
-	return s, r.suspend(ctx, agent, err)
+	return out, r.suspend(ctx, try.Agent, err)
 }
 
 // match compares with every candidate, in a time that does not tell which.

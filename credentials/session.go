@@ -24,7 +24,7 @@ type Session struct {
 	Credential string
 	Kind       Kind
 	Policy     string
-	Agent      *Agent // nil where the credential's holder needs no SSO
+	Agent      *Agent // nil where the credential's holder needs no SSO; see Agent.Erased
 	Scopes     []string
 	Ticket     string
 	Reason     string

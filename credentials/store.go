@@ -23,8 +23,9 @@ type Store interface {
 
 	// Reserve commits one try before anything is compared.
 	Reserve(ctx context.Context, t Try) (Reservation, error)
-	// Settle ends the try: it opens the session or records the refusal.
-	Settle(ctx context.Context, s Settlement) (Session, error)
+	// Settle ends the try: it opens the session, or answers the verification, or
+	// records the refusal.
+	Settle(ctx context.Context, s Settlement) (Outcome, error)
 	// Login finds a temporary login by its folded address; the zero Login for
 	// an unknown one.
 	Login(ctx context.Context, email string) (Login, error)
@@ -71,10 +72,18 @@ type Idempotency struct {
 	Digest      []byte // of the request, so that a key is not used for another
 }
 
-// Try is one attempt to redeem a PIN, before it is compared.
-type Try struct {
-	ID     string // of the form that was sent, so that sending it twice is one try
+// Attempt is who uses a PIN, and the name of the form or request that they
+// sent: sending it twice is one try.
+type Attempt struct {
+	ID     string // unique for the agent
 	Agent  Agent
+	Client string // of the management API, where it came over that
+}
+
+// Try is one attempt with a PIN, before it is compared.
+type Try struct {
+	Attempt
+	Verify bool   // to verify a caller; to open a session otherwise
 	Handle string // folded
 	Digits int
 }
@@ -87,7 +96,7 @@ type Reservation struct {
 	PINs    []Candidate // those that this try may be compared with
 	Closed  bool        // a limit of the account or installation is reached: compare with nothing
 	Left    int         // tries the agent has before a pause, this one included
-	Opened  *Session    // the same attempt has already opened this session
+	Before  *Outcome    // the same attempt has already come to this
 }
 
 // Candidate is a live PIN that a try was reserved on.
@@ -102,6 +111,12 @@ type Settlement struct {
 	Matched string // id of the PIN; empty: none
 	SID     string // of the session to open
 	Reason  string
+}
+
+// Outcome is what a right PIN was used for: one of the two.
+type Outcome struct {
+	Session  Session
+	Verified Verified
 }
 
 // Login is a temporary login as looked up by its address.
@@ -192,6 +207,20 @@ type Reader interface {
 	Credentials(ctx context.Context, account string, p Page) ([]Credential, error)
 	Sessions(ctx context.Context, account string, p Page) ([]Session, error)
 	Record(ctx context.Context, chain string, p RecordPage) ([]audit.Entry, error)
+	// Usable lists the credentials that can open a session now, newest first.
+	Usable(ctx context.Context, account string, limit int) ([]Credential, error)
+	// Visits lists the sessions that live now, newest first. One whose end is due
+	// is not among them, written down or not.
+	Visits(ctx context.Context, account string, limit int) ([]Visit, error)
+	// Names finds the agents' names of these sessions of the account. A session
+	// without an agent, or whose agent was erased, is left out.
+	Names(ctx context.Context, account string, sids []string) (map[string]string, error)
+}
+
+// Visit is a live session with the apps that have had tokens of it.
+type Visit struct {
+	Session
+	Apps []string // client ids, in the order of their first token
 }
 
 // Page asks for up to Limit rows made before (At, ID), newest first.

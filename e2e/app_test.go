@@ -32,6 +32,7 @@ func (b *broker) metrics() app {
 
 func (b *broker) settings() app   { return app{id: "settings", secret: b.env["SETTINGS_SECRET"]} }
 func (b *broker) docsAPI() app    { return app{id: "docs-api", secret: b.env["DOCS_API_SECRET"]} }
+func (b *broker) console() app    { return app{id: "console", secret: b.env["CONSOLE_SECRET"]} }
 func (b *broker) metricsAPI() app { return app{id: "metrics-api", secret: b.env["METRICS_API_SECRET"]} }
 
 // totp computes the code that the person's phone would show now.

@@ -28,6 +28,7 @@ type broker struct {
 	file     string // of the configuration, in dir
 	env      map[string]string
 	nodePort int // of the callback that the Node client listens on
+	company  *company // how owners and agents sign in elsewhere; nil: nobody does
 
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -56,8 +57,14 @@ func start(t testing.TB, dsn string) *broker {
 // prepare writes the configuration, and has the process ended with the test.
 func prepare(t testing.TB, dsn string) *broker {
 	t.Helper()
+	return prepareFor(t, dsn, nil)
+}
+
+// prepareFor does it for an installation whose people sign in elsewhere.
+func prepareFor(t testing.TB, dsn string, there *company) *broker {
+	t.Helper()
 	b := &broker{
-		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t),
+		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t), company: there,
 		logs: &output{}, tape: &tape{}, tokens: map[string]string{},
 	}
 	b.listen(freePort(t))
@@ -74,9 +81,13 @@ func (b *broker) listen(port int) {
 	if b.issuer == "" {
 		b.issuer = b.at
 	}
+	owners, agents := ownersElsewhere, localPeople()
+	if b.company != nil {
+		owners, agents = b.company.configured(b)
+	}
 	text := fmt.Sprintf(configuration, b.issuer, address, b.dsn,
-		filepath.Join(b.dir, "valetkey.secrets"), people(),
-		docsCallback, b.nodeCallback(), filesCallback, metricsCallback, docsAudience, metricsAudience)
+		filepath.Join(b.dir, "valetkey.secrets"), agents,
+		docsCallback, b.nodeCallback(), filesCallback, metricsCallback, docsAudience, metricsAudience, owners)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -18,6 +20,7 @@ type browser struct {
 	client   *http.Client
 	page     page
 	callback url.Values // what the app was called back with, once it was
+	caller   string     // the issuer that calls back; the broker, where it is nothing
 }
 
 // browser opens a new one, without cookies.
@@ -37,7 +40,20 @@ func (b *broker) browser() *browser {
 func (w *browser) open(target string) {
 	w.b.t.Helper()
 	w.callback = nil
-	w.visit(w.b.request(http.MethodGet, target, nil))
+	w.visit(w.request(http.MethodGet, target, nil))
+}
+
+// request is for the broker, or for one of the issuers where people sign in.
+func (w *browser) request(method, target string, body io.Reader) *http.Request {
+	w.b.t.Helper()
+	if !w.b.company.has(target) {
+		return w.b.request(method, target, body)
+	}
+	request, err := http.NewRequestWithContext(w.b.t.Context(), method, target, body)
+	if err != nil {
+		w.b.t.Fatal(err)
+	}
+	return request
 }
 
 // visit performs the request and follows where it leads.
@@ -57,15 +73,16 @@ func (w *browser) visit(request *http.Request) {
 		if err != nil {
 			w.b.t.Fatalf("%s %s answers %d without a place to go", request.Method, request.URL, response.StatusCode)
 		}
-		if request.Method == http.MethodPost && response.StatusCode != http.StatusSeeOther {
+		at := request.URL.String()
+		if request.Method == http.MethodPost && response.StatusCode != http.StatusSeeOther && !w.b.company.has(at) {
 			w.b.t.Errorf("POST %s redirects with %d, want 303", request.URL.Path, response.StatusCode)
 		}
-		if !strings.HasPrefix(next.String(), w.b.issuer+"/") {
+		if !strings.HasPrefix(next.String(), w.b.issuer+"/") && !w.b.company.has(next.String()) {
 			w.page, w.callback = page{}, next.Query()
 			w.checkCallback(next)
 			return
 		}
-		request = w.b.request(http.MethodGet, next.String(), nil)
+		request = w.request(http.MethodGet, next.String(), nil)
 	}
 	w.b.t.Fatalf("more than %d redirects, the last to %s", maxRedirects, request.URL)
 }
@@ -73,8 +90,8 @@ func (w *browser) visit(request *http.Request) {
 // checkCallback wants every authorization response to name its issuer.
 func (w *browser) checkCallback(at *url.URL) {
 	w.b.t.Helper()
-	if iss := at.Query().Get("iss"); iss != w.b.issuer {
-		w.b.t.Errorf("an authorization response has iss %q, want %q", iss, w.b.issuer)
+	if iss, want := at.Query().Get("iss"), cmp.Or(w.caller, w.b.issuer); iss != want {
+		w.b.t.Errorf("an authorization response has iss %q, want %q", iss, want)
 	}
 }
 
@@ -92,13 +109,13 @@ func (w *browser) submit(f form, fill map[string]string, button string) {
 	target := w.page.url.ResolveReference(f.action).String()
 	w.callback = nil
 	if f.method == http.MethodGet {
-		w.visit(w.b.request(http.MethodGet, target+"?"+values.Encode(), nil))
+		w.visit(w.request(http.MethodGet, target+"?"+values.Encode(), nil))
 		return
 	}
-	request := w.b.request(http.MethodPost, target, bytes.NewBufferString(values.Encode()))
+	request := w.request(http.MethodPost, target, bytes.NewBufferString(values.Encode()))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	// What browsers say of a form that the site itself has served.
-	request.Header.Set("Origin", w.b.issuer)
+	request.Header.Set("Origin", w.page.url.Scheme+"://"+w.page.url.Host)
 	request.Header.Set("Sec-Fetch-Site", "same-origin")
 	w.visit(request)
 }

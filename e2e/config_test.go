@@ -58,24 +58,9 @@ log: {format: json, level: debug}
 brand: {product: Northwind Docs, support: Northwind Support, accent: "#0b6e4f", help: "https://help.northwind.example"}
 
 owners:
-  - id: customers
-    name: Northwind account
-    oidc:
-      issuer: https://id.northwind.example
-      client_id: valetkey
-      client_secret: "${CUSTOMERS_SECRET}"
-    allow: {role: [owner, admin, user]}
-    account: {id: account_id, name: account_name, handle: account_number}
-    may:
-      role:
-        owner: [documents.read, documents.write, settings.write]
-        admin: [documents.read, documents.write, settings.write]
-        user: [documents.read]
+%[12]s
 
 agents:
-  - id: local
-    name: Local people
-    local:
 %[5]s
 
 scopes:
@@ -148,6 +133,13 @@ clients:
     audience: %[10]s
     grants: [client_credentials]
     api: [actions.write]
+  - id: console
+    name: Northwind console
+    secret: "${CONSOLE_SECRET}"
+    grants: [client_credentials]
+    api: [credentials.verify]
+    owners: customers
+    actor_audience: console
   - id: metrics-api
     name: Metrics API
     secret: "${METRICS_API_SECRET}"
@@ -157,11 +149,27 @@ clients:
 tokens: {access: 5m, code: 60s}
 `
 
+// ownersElsewhere sign in where nobody is: such tests mint over the API.
+const ownersElsewhere = `  - id: customers
+    name: Northwind account
+    oidc:
+      issuer: https://id.northwind.example
+      client_id: valetkey
+      client_secret: "${CUSTOMERS_SECRET}"
+    allow: {role: [owner, admin, user]}
+    account: {id: account_id, name: account_name, handle: account_number}
+    may:
+      role:
+        owner: [documents.read, documents.write, settings.write]
+        admin: [documents.read, documents.write, settings.write]
+        user: [documents.read]`
+
 // environment makes the secrets that the configuration names, new each time.
 func environment() map[string]string {
 	env := map[string]string{"SAM_TOTP": (rand.Text() + rand.Text())[:32]} // base32, 160 bits
 	for _, name := range []string{
 		"CUSTOMERS_SECRET", "DOCS_SECRET", "METRICS_SECRET", "SETTINGS_SECRET", "DOCS_API_SECRET", "METRICS_API_SECRET",
+		"CONSOLE_SECRET",
 	} {
 		env[name] = rand.Text() + rand.Text()
 	}
@@ -178,9 +186,10 @@ var staffHash = sync.OnceValue(func() string {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 })
 
-// people lists the staff in the configuration's form.
-func people() string {
+// localPeople lists the staff in the configuration's form.
+func localPeople() string {
 	var lines strings.Builder
+	lines.WriteString("  - id: local\n    name: Local people\n    local:\n")
 	for i := -1; i < agentCount; i++ {
 		who := sam
 		if i >= 0 {

@@ -82,9 +82,31 @@ func (f *form) add(n *html.Node) {
 		if has(n, "checked") {
 			f.fields.Add(name, value)
 		}
-	case n.Data == "input", n.Data == "textarea", n.Data == "select":
+	case n.Data == "select":
+		f.fields.Add(name, selected(n))
+	case n.Data == "input", n.Data == "textarea":
 		f.fields.Add(name, value)
 	}
+}
+
+// selected is the value of the chosen option, which is the first one where none
+// says that it is.
+func selected(n *html.Node) string {
+	var options []*html.Node
+	for option := range n.Descendants() {
+		if option.Type == html.ElementNode && option.Data == "option" {
+			options = append(options, option)
+		}
+	}
+	for _, option := range options {
+		if has(option, "selected") {
+			return attr(option, "value")
+		}
+	}
+	if len(options) > 0 {
+		return attr(options[0], "value")
+	}
+	return ""
 }
 
 func (f form) has(name string) bool {
@@ -145,6 +167,38 @@ func (p page) text() string {
 		}
 	}
 	return strings.TrimSpace(spaces.ReplaceAllString(s.String(), " "))
+}
+
+// element is what stands in the element with this id.
+func (p page) element(id string) string {
+	root, err := html.Parse(bytes.NewReader(p.body))
+	if err != nil {
+		return ""
+	}
+	var s strings.Builder
+	for node := range root.Descendants() {
+		for up := node.Parent; up != nil && node.Type == html.TextNode; up = up.Parent {
+			if attr(up, "id") == id {
+				s.WriteString(node.Data)
+				break
+			}
+		}
+	}
+	return strings.TrimSpace(s.String())
+}
+
+// link is where the link with these words leads to, or nothing.
+func (p page) link(words string) string {
+	root, err := html.Parse(bytes.NewReader(p.body))
+	if err != nil {
+		return ""
+	}
+	for node := range root.Descendants() {
+		if node.Type == html.TextNode && node.Parent.Data == "a" && strings.TrimSpace(node.Data) == words {
+			return attr(node.Parent, "href")
+		}
+	}
+	return ""
 }
 
 // neutral is the page's HTML without what is each visitor's own: the values of

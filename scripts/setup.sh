@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make lint` need and this machine lacks:
 #
-#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; the packages of e2e/node and e2e/browser
+#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; the packages of the tests' Node parts
 #   scripts/setup.sh lint    golangci-lint, into ./bin
 #
 # Does nothing, quickly, when everything is there.
@@ -80,6 +80,7 @@ for_tests() {
 
   node_packages e2e/node
   node_packages e2e/browser
+  node_packages internal/connectors/testdata/oidc-provider
 }
 
 is_wanted_lint() { [ -x "$1" ] && "$1" version 2>/dev/null | grep -qF " ${GOLANGCI_LINT#v} "; }

@@ -43,7 +43,7 @@ func TestColoursCanBeReadForAnyAccent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		css := accentCSS(c) + styleText
+		css := accentCSS(c) + styleText + string(ownerStyleText)
 		for _, dark := range []bool{false, true} {
 			is := tokens(t, css, dark)
 			check := func(ink, on string, least float64) {
@@ -63,6 +63,9 @@ func TestColoursCanBeReadForAnyAccent(t *testing.T) {
 				check("soft", on, 4.5)
 			}
 			check("end", "card", 4.5)
+			check("end", "wait-tint", 4.5) // Cancel PIN in a notice
+			check("end", "end-tint", 3)    // a drawing
+			check("wait", "card", 3)       // an outline
 			check("wait", "wait-tint", 4.5)
 			check("ink", "wait-tint", 7)
 			check("accent-text", "wait-tint", 3) // a focus outline beside it

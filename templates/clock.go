@@ -2,10 +2,11 @@ package templates
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
-// clock is a moment in the future as a page shows it. The words hold without
+// clock is a moment as a page shows it, mostly in the future. The words hold without
 // the script; with it Left runs, and Until is told in the reader's own zone.
 // Now goes along because the reader's clock may be wrong: only the distance
 // between the two is trusted.
@@ -52,4 +53,25 @@ func remaining(d time.Duration) string {
 		return fmt.Sprintf("1 day %d h", hours%24)
 	}
 	return fmt.Sprintf("%d days %d h", days, hours%24)
+}
+
+// Span says how long something is valid or lasts: "15 minutes", "2 days",
+// "1 hour 30 minutes".
+func Span(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		name string
+		is   time.Duration
+	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if n := d / unit.is; n == 1 {
+			parts = append(parts, "1 "+unit.name)
+		} else if n > 1 {
+			parts = append(parts, fmt.Sprintf("%d %ss", n, unit.name))
+		}
+		d %= unit.is
+	}
+	if len(parts) == 0 {
+		return "no time"
+	}
+	return strings.Join(parts, " ")
 }

@@ -42,9 +42,13 @@ type form struct {
 	Fields             []field
 	Problem            Problem
 	Clock              clock  // of Problem.Until, if there is one
-	Again              string // sealed request, for the link that looks whether a pause is over
+	SignIn, Again      string // path of the sign-in and sealed request, for the link that looks whether a pause is over
 	ForCustomer        bool   // a customer is waiting for this form: say what they can do
+	Other              *other
 }
+
+// other is a second thing to do with what a form holds.
+type other struct{ Action, Button, Hint string }
 
 // hidden is an input the person does not see.
 type hidden struct{ Name, Value string }

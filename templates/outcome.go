@@ -51,6 +51,9 @@ type Failure struct {
 // Failure writes an error page.
 func (s *Set) Failure(w io.Writer, p Failure) error {
 	title, action := failureWords(p.Status)
+	if s.owners {
+		title, action = ownersFailureWords(p.Status)
+	}
 	if p.Title == "" {
 		p.Title = title
 	}
@@ -75,9 +78,26 @@ func failureWords(status int) (title, action string) {
 	return "This sign-in cannot go on", "Go back to the app and start again."
 }
 
-// SignedOut confirms that an agent has left.
+// ownersFailureWords are the same for owners. Whoever reads them may have just
+// tried to throw somebody out: without certainty they must not feel safe.
+func ownersFailureWords(status int) (title, action string) {
+	switch {
+	case status == http.StatusNotFound:
+		return "There is no such page", "Open Support access again and go on from there."
+	case status == http.StatusForbidden:
+		return "You cannot manage support access here", "If you think that is wrong, ask whoever administers your account."
+	case status == http.StatusTooManyRequests:
+		return "Too much at once", "Wait a minute, then open Support access again. Until you have looked, do not count on your last click."
+	case status >= http.StatusInternalServerError:
+		return "Support access cannot answer now", "Do not count on your last click: whoever was in your account may still be in. " +
+			"Wait a minute, open Support access again and look."
+	}
+	return "This cannot go on", "Open Support access again. Until you have looked, do not count on your last click."
+}
+
+// SignedOut confirms that somebody has left.
 type SignedOut struct {
-	Client string // name of the app to go back to; may be empty
+	Client string // name of the app that an agent can go back to; may be empty
 }
 
 // SignedOut writes the confirmation.

@@ -35,7 +35,17 @@ func written(t *testing.T, write func(io.Writer) error) string {
 	return b.String()
 }
 
-// allPages renders every page in every state, with x in every text.
+// everyPage is that of agents and owners alike.
+func everyPage(t *testing.T, s *Set, x string) map[string]string {
+	t.Helper()
+	out := allPages(t, s, x)
+	for name, page := range ownerPages(t, s, x) {
+		out["owner: "+name] = page
+	}
+	return out
+}
+
+// allPages renders every page of agents in every state, with x in every text.
 func allPages(t *testing.T, s *Set, x string) map[string]string {
 	t.Helper()
 	problem := Problem{Text: x}
@@ -58,6 +68,11 @@ func allPages(t *testing.T, s *Set, x string) map[string]string {
 				Can: []string{x, x}, Never: []string{x, x}, Now: testNow, EndsAt: testNow.Add(30 * time.Minute), Existing: existing})
 		})
 	}
+	verified := func(contact string) string {
+		return written(t, func(w io.Writer) error {
+			return s.Verified(w, Verified{Request: x, Client: x, Agent: Agent{x, x}, Account: x, Handle: x, Contact: contact, By: x, Policy: x, Reason: x, At: testNow, Now: testNow})
+		})
+	}
 	return map[string]string{
 		"sign-in choice":         signIn(SignIn{Connectors: two}),
 		"sign-in choice problem": signIn(SignIn{Connectors: two, Problem: problem}),
@@ -78,6 +93,8 @@ func allPages(t *testing.T, s *Set, x string) map[string]string {
 		"summary":                summary(false, Agent{x, x}),
 		"summary existing":       summary(true, Agent{x, x}),
 		"summary holder":         summary(false, Agent{}),
+		"verified":               verified(x),
+		"verified unbound":       verified(""),
 		"failure": written(t, func(w io.Writer) error {
 			return s.Failure(w, Failure{Status: 400, Title: x, Text: x, Action: x, RequestID: x})
 		}),
@@ -171,6 +188,52 @@ func TestFormsCarryTheirFields(t *testing.T) {
 	}
 }
 
+// The second button sends the same fields elsewhere. It comes after the first,
+// which is what the Enter key presses.
+func TestCheckingTheCallerSharesTheForm(t *testing.T) {
+	t.Parallel()
+	page := allPages(t, testSet(t), "x")["redeem"]
+	var to []string
+	for _, g := range formOf(page, "/redeem") {
+		if g.name == "button" {
+			to = append(to, g.attrs["formaction"])
+		}
+	}
+	if !slices.Equal(to, []string{"", "/verify", ""}) {
+		t.Errorf("the buttons lead to %q", to)
+	}
+	if !strings.Contains(page, "Uses the PIN up and opens nothing.") {
+		t.Error("the page does not say what checking costs")
+	}
+}
+
+func TestVerifiedSaysNoMoreThanThePINProves(t *testing.T) {
+	t.Parallel()
+	s := testSet(t)
+	p := Verified{Request: "r+1", Account: "Acme Inc", Handle: "4821", Contact: "Olivia Owner", By: "Pat Example", At: testNow, Now: testNow}
+	bound := written(t, func(w io.Writer) error { return s.Verified(w, p) })
+	p.Contact = ""
+	unbound := written(t, func(w io.Writer) error { return s.Verified(w, p) })
+	for _, c := range []struct {
+		page, name string
+		says, not  []string
+	}{
+		{bound, "bound", []string{"<h1>The caller is who they say</h1>", "Olivia Owner", "Acme Inc", "4821"}, nil},
+		{unbound, "unbound", []string{"<h1>The caller speaks for Acme Inc</h1>", "Pat Example", "not bound to one person"}, []string{"who they say", "Olivia"}},
+	} {
+		for _, words := range append(c.says, "This PIN is used up; nothing was opened.", `href="/sign-in?r=r%2b1"`) {
+			if !strings.Contains(c.page, words) {
+				t.Errorf("%s: the page does not say %q", c.name, words)
+			}
+		}
+		for _, words := range c.not {
+			if strings.Contains(c.page, words) {
+				t.Errorf("%s: the page says %q", c.name, words)
+			}
+		}
+	}
+}
+
 func TestEnterIsAButton(t *testing.T) {
 	t.Parallel()
 	form := formOf(allPages(t, testSet(t), "x")["summary"], "/enter")
@@ -194,7 +257,7 @@ func TestConnectorsAreLinks(t *testing.T) {
 
 func TestSecretsNeverComeBack(t *testing.T) {
 	t.Parallel()
-	for name, page := range allPages(t, testSet(t), "x") {
+	for name, page := range everyPage(t, testSet(t), "x") {
 		for _, g := range tags(page) {
 			if slices.Contains([]string{"pin", "password", "code"}, g.attrs["name"]) && g.attrs["value"] != "" {
 				t.Errorf("%s: %s carries a value", name, g.attrs["name"])

@@ -11,7 +11,8 @@ type Agent struct {
 // Redeem is the page where an agent enters what the customer gave them: account
 // and PIN, or a temporary email and password. Both forms post to /redeem with
 // request and form; the first adds account, pin, reason, the second email,
-// password, reason. Secrets typed before never come back.
+// password, reason. The fields of the first can go to /verify instead. Secrets
+// typed before never come back.
 type Redeem struct {
 	Request, Form  string // sealed request and one-time id of the form, unseen
 	Client         string // name of the app the agent came from
@@ -39,7 +40,7 @@ func (s *Set) Redeem(w io.Writer, p Redeem) error {
 		login.Reason, login.Problem = p.Reason, p.Problem
 		pin.Reason, pin.Problem = "", Problem{}
 	}
-	v.PIN, v.Login = pinForm(pin), loginForm(login, "/redeem", "Continue")
+	v.PIN, v.Login = pinForm(pin, s.signIn()), loginForm(login, s.signIn())
 	if !p.Problem.any() {
 		if v.OpenLogin {
 			v.Login.focus(everything)
@@ -50,8 +51,9 @@ func (s *Set) Redeem(w io.Writer, p Redeem) error {
 	return s.render(w, "redeem", "Enter a customer’s account", p.Problem.any(), v)
 }
 
-func pinForm(p Redeem) form {
-	f := form{ID: "pin-form", Action: "/redeem", Button: "Continue", Again: p.Request, ForCustomer: true,
+func pinForm(p Redeem, signIn string) form {
+	f := form{ID: "pin-form", Action: "/redeem", Button: "Continue", SignIn: signIn, Again: p.Request, ForCustomer: true,
+		Other:  &other{"/verify", "Only check who is calling", "Uses the PIN up and opens nothing."},
 		Hidden: []hidden{{"request", p.Request}, {"form", p.Form}},
 		Fields: []field{
 			{ID: "account", Name: "account", Label: "Customer account", Hint: "The customer reads it to you, with the PIN.",

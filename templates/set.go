@@ -1,5 +1,5 @@
-// Package templates owns what support staff see: the pages, their one style
-// sheet, their one script and the words on them. Everything is embedded and
+// Package templates owns what support staff and account owners see: the pages,
+// their style sheets, their scripts and the words on them. Everything is embedded and
 // parsed once, in [New]; after that a [Set] is read only and safe for many
 // requests at once.
 //
@@ -12,8 +12,10 @@
 //   - no inline script, style or event handler, so the strictest content
 //     security policy holds: default-src 'none' with style-src, script-src and
 //     img-src 'self' is enough;
-//   - it works whole without the script, which only adds running clocks,
-//     grouping of digits and a guard against sending a form twice;
+//   - it works whole without scripts, which only add running clocks, grouping
+//     of digits, a guard against sending a form twice and, for owners, copying
+//     and a page that stays up to date: for that alone connect-src 'self' is
+//     needed, on the pages of owners;
 //   - one h1, labels bound to inputs, a problem announced, described and
 //     focused where it can be mended.
 package templates
@@ -36,8 +38,14 @@ var pageFiles embed.FS
 //go:embed assets/style.css
 var styleText string
 
+//go:embed assets/owner.css
+var ownerStyleText []byte
+
 //go:embed assets/app.js
 var scriptText []byte
+
+//go:embed assets/owner.js
+var ownerScriptText []byte
 
 //go:embed assets/icon.svg
 var iconText string
@@ -65,14 +73,18 @@ type Asset struct {
 	Body []byte // shared by all callers: not to be changed
 }
 
-// Set renders every page of one installation.
+// Set renders every page of one installation, in the words of one audience:
+// of agents, or after [Set.Owners] of account owners.
 type Set struct {
 	brand  Brand
+	owners bool
 	pages  map[string]*template.Template
 	assets map[string]Asset
 	style  string // URL paths, each with the hash of what is behind it
 	script string
 	icon   string
+
+	ownerStyle, ownerScript string
 }
 
 // New parses all pages and computes the style sheet for the brand. It fails on
@@ -90,6 +102,8 @@ func New(brand Brand) (*Set, error) {
 	s := &Set{brand: brand, assets: map[string]Asset{}}
 	s.style = s.add("style", ".css", "text/css; charset=utf-8", []byte(accentCSS(accent)+styleText))
 	s.script = s.add("app", ".js", "text/javascript; charset=utf-8", scriptText)
+	s.ownerStyle = s.add("owner", ".css", "text/css; charset=utf-8", ownerStyleText)
+	s.ownerScript = s.add("owner", ".js", "text/javascript; charset=utf-8", ownerScriptText)
 	s.icon = s.add("icon", ".svg", "image/svg+xml", fillIcon(iconText, accent))
 	if s.pages, err = parsePages(); err != nil {
 		return nil, fmt.Errorf("parse pages: %w", err)
@@ -134,10 +148,26 @@ func (s *Set) add(name, ext, mediaType string, body []byte) string {
 	return path
 }
 
-// Stylesheet returns the style sheet with the brand's colours in it.
+// Owners returns the same set with the words of the owner's side: the frame of
+// every page, failures, and the way to sign in, which lies below [OwnerPath].
+func (s *Set) Owners() *Set {
+	theirs := *s
+	theirs.owners = true
+	return &theirs
+}
+
+// signIn is where people of this side sign in; the forms post below it.
+func (s *Set) signIn() string {
+	if s.owners {
+		return OwnerPath + "/sign-in"
+	}
+	return "/sign-in"
+}
+
+// Stylesheet returns the style sheet of all pages, with the brand's colours.
 func (s *Set) Stylesheet() []byte { return s.assets[s.style].Body }
 
-// Script returns the one script of all pages.
+// Script returns the script of all pages.
 func (s *Set) Script() []byte { return s.assets[s.script].Body }
 
 // Assets returns what pages refer to, keyed by URL path. A path holds a hash of
@@ -148,12 +178,12 @@ func (s *Set) Assets() map[string]Asset { return s.assets }
 // parsePages gives each page a copy of the layout of its own, because every
 // page defines the same block "main".
 func parsePages() (map[string]*template.Template, error) {
-	shared, err := template.ParseFS(pageFiles, "pages/layout.html", "pages/parts.html")
+	shared, err := template.ParseFS(pageFiles, "pages/layout.html", "pages/parts.html", "pages/state.html", "pages/mint.html")
 	if err != nil {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"sign-in", "code", "redeem", "summary", "failure", "signed-out"} {
+	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "signed-out"} {
 		page, err := shared.Clone()
 		if err != nil {
 			return nil, err
@@ -167,22 +197,33 @@ func parsePages() (map[string]*template.Template, error) {
 
 // view is what the layout sees; Page is for the block "main".
 type view struct {
-	Brand               Brand
-	Logo                string
-	Style, Script, Icon string
-	Title               string
-	Trouble             bool // the page reports a problem: the title says so first
-	Page                any
+	Brand           Brand
+	Owners          bool
+	OwnerPath, Logo string
+	SignIn, Icon    string
+	Styles, Scripts []string
+	Title           string
+	Trouble         bool // the page reports a problem: the title says so first
+	Wide            bool // there is more on it than one form
+	Page            any
 }
 
 // render writes a page whole or not at all: a template that fails half way must
 // not leave half a page with a status of 200.
 func (s *Set) render(w io.Writer, name, title string, trouble bool, page any) error {
-	v := view{Brand: s.brand, Logo: LogoPath, Style: s.style, Script: s.script, Icon: s.icon,
-		Title: title, Trouble: trouble, Page: page}
+	v := view{Brand: s.brand, Owners: s.owners, OwnerPath: OwnerPath, Logo: LogoPath, SignIn: s.signIn(), Icon: s.icon,
+		Styles: []string{s.style}, Scripts: []string{s.script}, Title: title, Trouble: trouble, Wide: name == "access", Page: page}
+	if s.owners {
+		v.Styles, v.Scripts = append(v.Styles, s.ownerStyle), append(v.Scripts, s.ownerScript)
+	}
+	return s.write(w, name, "layout", v)
+}
+
+// write runs one block of a page.
+func (s *Set) write(w io.Writer, name, block string, data any) error {
 	var b bytes.Buffer
-	if err := s.pages[name].ExecuteTemplate(&b, "layout", v); err != nil {
-		return fmt.Errorf("render page %s: %w", name, err)
+	if err := s.pages[name].ExecuteTemplate(&b, block, data); err != nil {
+		return fmt.Errorf("render %s of page %s: %w", block, name, err)
 	}
 	_, err := w.Write(b.Bytes())
 	return err

@@ -5,10 +5,12 @@ import "io"
 // Choice is one way for agents to prove who they are.
 type Choice struct{ ID, Name string }
 
-// SignIn is the first page: an agent shows who they are with their own company
-// sign-in. With no Connector it offers Connectors by name, as links to
-// /sign-in?r=Request&connector=ID; with one it asks for username and password
-// and posts request, connector, username, password to /sign-in/local.
+// SignIn is the first page: somebody shows who they are, an agent with their
+// own company sign-in, an owner with the product's. With no Connector it offers
+// Connectors by name, as links to /sign-in?r=Request&connector=ID; with one,
+// which is local, it asks for username and password and posts request,
+// connector, username, password to /sign-in/local. For owners all of that lies
+// below [OwnerPath].
 type SignIn struct {
 	Request    string   // sealed request, goes along unseen
 	Client     string   // name of the app the agent came from
@@ -39,7 +41,7 @@ type signInView struct {
 func (s *Set) SignIn(w io.Writer, p SignIn) error {
 	v, trouble := signInView{SignIn: p}, p.Problem.any()
 	if p.Connector != "" {
-		f := localForm(p)
+		f := localForm(p, s.signIn())
 		v.Local = &f
 		for _, c := range p.Connectors {
 			if c.ID == p.Connector {
@@ -48,7 +50,7 @@ func (s *Set) SignIn(w io.Writer, p SignIn) error {
 		}
 	}
 	if p.Holder != nil {
-		f := loginForm(*p.Holder, "/redeem", "Continue")
+		f := loginForm(*p.Holder, s.signIn())
 		// A page has one cursor: the form with the problem wins, then the first.
 		if v.Local == nil && len(p.Connectors) == 0 && !p.Holder.Problem.any() {
 			f.focus(everything)
@@ -56,14 +58,17 @@ func (s *Set) SignIn(w io.Writer, p SignIn) error {
 		v.Login, trouble = &f, trouble || p.Holder.Problem.any()
 	}
 	title := "Show who you are"
+	if s.owners {
+		title = "Sign in"
+	}
 	if p.Connector == "" && len(p.Connectors) == 0 {
 		title = "Sign in with a temporary login"
 	}
 	return s.render(w, "sign-in", title, trouble, v)
 }
 
-func localForm(p SignIn) form {
-	f := form{ID: "local", Action: "/sign-in/local", Button: "Sign in", Again: p.Request,
+func localForm(p SignIn, at string) form {
+	f := form{ID: "local", Action: at + "/local", Button: "Sign in", SignIn: at, Again: p.Request,
 		Hidden: []hidden{{"request", p.Request}, {"connector", p.Connector}},
 		Fields: []field{
 			{ID: "username", Name: "username", Label: "Your username", Value: p.Username, Complete: "username", Required: true},
@@ -83,8 +88,8 @@ const reasonHint = "The customer will see it. Needed if they named a ticket."
 
 // loginForm asks for the temporary login. Nothing here should be remembered by
 // a browser, so autocompletion is off.
-func loginForm(p LoginForm, action, button string) form {
-	f := form{ID: "login", Action: action, Button: button, Again: p.Request,
+func loginForm(p LoginForm, signIn string) form {
+	f := form{ID: "login", Action: "/redeem", Button: "Continue", SignIn: signIn, Again: p.Request,
 		Hidden: []hidden{{"request", p.Request}, {"form", p.Form}},
 		Fields: []field{
 			{ID: "login-email", Name: "email", Label: "Temporary email", Type: "email", Value: p.Email, Complete: "off", Required: true},
@@ -105,11 +110,11 @@ func clockOf(p Problem) clock {
 	return newClock(p.Until, p.Now)
 }
 
-// Code is the page for an agent's own one-time code, after the password. It
-// posts request, proof, code to /sign-in/code.
+// Code is the page for somebody's own one-time code, after the password. It
+// posts request, proof, code to /sign-in/code, for owners below [OwnerPath].
 type Code struct {
 	Request, Proof string // sealed request and proof of the password, unseen
-	Name           string // the agent's name; may be empty
+	Name           string // of who signs in; may be empty
 	Problem        Problem
 }
 
@@ -121,9 +126,13 @@ type codeView struct {
 
 // Code writes the page that asks for the one-time code.
 func (s *Set) Code(w io.Writer, p Code) error {
-	f := form{ID: "totp", Action: "/sign-in/code", Button: "Continue", Again: p.Request,
+	hint := "From your authenticator app. Not the customer’s PIN."
+	if s.owners {
+		hint = "From your authenticator app. Not a PIN that you made for support."
+	}
+	f := form{ID: "totp", Action: s.signIn() + "/code", Button: "Continue", SignIn: s.signIn(), Again: p.Request,
 		Hidden: []hidden{{"request", p.Request}, {"proof", p.Proof}},
-		Fields: []field{{ID: "code", Name: "code", Label: "Your code", Hint: "From your authenticator app. Not the customer’s PIN.",
+		Fields: []field{{ID: "code", Name: "code", Label: "Your code", Hint: hint,
 			Complete: "one-time-code", Mode: "numeric", Class: "digits", Required: true}}}
 	f.blame(p.Problem, "code")
 	f.Clock = clockOf(p.Problem)

@@ -17,6 +17,8 @@ import (
 	"github.com/valetkey/valetkey/internal/config"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/owner"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/staff"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/web"
@@ -35,7 +37,8 @@ type broker struct {
 	pages    *web.Pages
 	cookies  *web.Cookies
 	provider *provider.Provider
-	locals   []*connectors.Local
+	owners   []connectors.Connector
+	agents   []connectors.Connector
 	log      *slog.Logger
 }
 
@@ -62,7 +65,7 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		return nil, err
 	}
 	b.hasher = credentials.NewHasher(b.secrets.Pepper())
-	b.locals = b.wireLocals()
+	b.wireConnectors()
 	b.sessions = &credentials.Sessions{Store: b.store, Now: now}
 	b.cookies = &web.Cookies{Sealer: b.secrets.Sealer("cookie"), Insecure: cfg.Insecure()}
 	if b.provider, err = b.wireProvider(ctx); err != nil {
@@ -108,6 +111,9 @@ func (b *broker) router() http.Handler {
 	b.provider.Mount(r)
 	slog.SetDefault(b.log)
 	agents.Mount(r)
+	if len(b.owners) > 0 {
+		b.wireOwner().Mount(r)
+	}
 	b.wireAPI().Mount(r)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		b.pages.Fail(w, req, http.StatusNotFound, "There is nothing at this address.")
@@ -118,69 +124,80 @@ func (b *broker) router() http.Handler {
 	return r
 }
 
-// wireLocals makes the connectors of local people.
-func (b *broker) wireLocals() (out []*connectors.Local) {
-	tries := &connectors.Tries{Now: now}
-	for _, a := range b.cfg.Agents {
-		if a.OIDC != nil {
-			continue // said so by a warning of the configuration
-		}
-		local := &connectors.Local{ID: a.ID, Name: a.Name, Issuer: b.cfg.Issuer, Allow: wireClaims(a.Allow), MaxAge: a.MaxAge,
-			Hasher: b.hasher, Tries: tries, OTP: b.store, Now: now}
-		for _, p := range a.Local {
-			local.People = append(local.People, connectors.Person{Username: p.Username, Name: p.Name, Email: p.Email,
-				Claims: p.Claims, PasswordHash: p.PasswordHash.Reveal(), TOTP: p.TOTP.Reveal()})
-		}
-		out = append(out, local)
-	}
-	return out
-}
-
-// endUnknown ends the sessions of local people who are not in the configuration
-// any more.
+// endUnknown ends the sessions of people who are not in the configuration any
+// more: local people who were taken out, and everybody of a connector that was.
 func (b *broker) endUnknown(ctx context.Context) error {
 	return b.store.EndUnknown(ctx, func(a credentials.Agent) bool {
-		return a.Issuer != b.cfg.Issuer || slices.ContainsFunc(b.locals, func(l *connectors.Local) bool { return l.ID == a.Connector && l.Knows(a) })
+		for _, c := range b.agents {
+			if c.About().ID != a.Connector {
+				continue
+			}
+			if local, is := c.(*connectors.Local); is {
+				return local.Still(connectors.Proof{Issuer: a.Issuer, Subject: a.Subject})
+			}
+			return c.(*connectors.OIDC).Issuer == a.Issuer
+		}
+		return false
 	})
 }
 
 func (b *broker) wireStaff() *staff.Handler {
-	h := &staff.Handler{
-		Provider: b.provider, Redeemer: &credentials.Redeemer{Store: b.store, Hasher: b.hasher}, Sessions: b.sessions,
+	return &staff.Handler{
+		Provider: b.provider, Redeemer: b.redeemer(), Sessions: b.sessions,
 		Store: b.store, Catalogue: b.rules.catalogue, Pages: b.pages, Cookies: b.cookies,
-		Proofs: b.secrets.Sealer("sign-in proof"), Now: now, Log: b.log,
+		Answers: b.secrets.Sealer("verification"), Now: now, Log: b.log, PolicyName: b.rules.policyName,
 		Holder: slices.ContainsFunc(b.rules.policies, func(p credentials.Policy) bool { return p.Holder }),
+		Door: &signin.Door{Cookie: "agent", Path: agentDoor, Connectors: b.agents, Life: agentLife, Pages: b.pages, Cookies: b.cookies,
+			Proofs: b.secrets.Sealer("sign-in proof"), Trips: b.secrets.Sealer("sign-in trip"), Now: now, Log: b.log,
+			Refused: "Your account is not one of those that may give support."},
 	}
-	h.Connectors = b.locals
+}
+
+func (b *broker) wireOwner() *owner.Handler {
+	pages := *b.pages
+	pages.Set, pages.Live = b.pages.Set.Owners(), true
+	h := &owner.Handler{
+		Issuer: b.cfg.Issuer, Minter: b.minter(), Sessions: b.sessions, Reader: b.store, Catalogue: b.rules.catalogue,
+		May: map[string]owner.May{}, Apps: map[string]string{}, Connectors: map[string]string{},
+		Pages: &pages, Cookies: b.cookies, Now: now, Log: b.log,
+		Door: &signin.Door{Cookie: "owner", Path: ownerDoor, Connectors: b.owners, Life: owner.CookieLife, Idle: owner.CookieIdle,
+			Pages: &pages, Cookies: b.cookies, Proofs: b.secrets.Sealer("owner sign-in proof"), Trips: b.secrets.Sealer("owner sign-in trip"),
+			Now: now, Log: b.log, Refused: "Your account is not one of those that may let support in."},
+	}
+	for _, o := range b.cfg.Owners {
+		h.May[o.ID] = owner.May{Rules: wireMay(o.May), Limited: o.MayPresent}
+	}
+	for _, c := range b.cfg.Clients {
+		h.Apps[c.ID] = c.Name
+	}
+	for _, a := range b.cfg.Agents {
+		h.Connectors[a.ID] = a.Name
+	}
 	return h
+}
+
+func (b *broker) minter() *credentials.Minter {
+	return &credentials.Minter{Store: b.store, Hasher: b.hasher, Catalogue: b.rules.catalogue, Policies: b.rules.policies}
+}
+
+func (b *broker) redeemer() *credentials.Redeemer {
+	return &credentials.Redeemer{Store: b.store, Hasher: b.hasher}
 }
 
 func (b *broker) wireAPI() *api.Handler {
 	h := &api.Handler{
-		Minter:   &credentials.Minter{Store: b.store, Hasher: b.hasher, Catalogue: b.rules.catalogue, Policies: b.rules.policies},
-		Sessions: b.sessions, Store: b.store, Reader: b.store, Connectors: map[string]api.Connector{},
+		Minter:   b.minter(),
+		Redeemer: b.redeemer(), Sessions: b.sessions, Store: b.store, Reader: b.store, Connectors: map[string]api.Connector{},
 		Authenticate: b.apiCaller, Cursors: b.secrets.Sealer("api cursor"), Now: now, Log: b.log,
 	}
-	upstreams := map[string]*connectors.Upstream{}
 	for _, o := range b.cfg.Owners {
 		c := api.Connector{ID: o.ID, Allow: wireClaims(o.Allow), May: wireMay(o.May), Limited: o.MayPresent}
 		if o.OIDC != nil {
 			c.Issuer = o.OIDC.Issuer
-			upstreams[o.ID] = &connectors.Upstream{Issuer: o.OIDC.Issuer, Account: o.Account.ID, Now: now}
 		}
 		h.Connectors[o.ID] = c
 	}
-	h.OwnerToken = func(ctx context.Context, connector, audience, token string) (api.OwnerProof, error) {
-		u := upstreams[connector]
-		if u == nil {
-			return api.OwnerProof{}, api.ErrOwnerToken
-		}
-		claims, err := u.Verify(ctx, audience, token)
-		if errors.Is(err, connectors.ErrIDToken) {
-			err = fmt.Errorf("%w: %w", api.ErrOwnerToken, err)
-		}
-		return api.OwnerProof{Subject: claims.Subject, Account: claims.Account, Claims: claims.All}, err
-	}
+	h.OwnerToken, h.ActorToken = b.ownerToken, b.actorToken
 	return h
 }
 
@@ -195,6 +212,7 @@ func (b *broker) apiCaller(_ context.Context, bearer string) (api.Caller, error)
 	for _, configured := range b.cfg.Clients {
 		if configured.ID == c.ID {
 			caller.Owners, caller.OwnerProof, caller.OwnerAudience = configured.Owners, configured.OwnerProof, configured.OwnerAudience
+			caller.ActorAudience = configured.ActorAudience
 		}
 	}
 	return caller, nil

@@ -31,12 +31,12 @@ func connect(ctx context.Context, out io.Writer, cfg *config.Config) error {
 	}
 	for _, o := range cfg.Owners {
 		if o.OIDC != nil {
-			tell("owners["+o.ID+"]", discover(ctx, o.OIDC.Issuer), "its issuer answers")
+			tell("owners["+o.ID+"]", discover(ctx, o.OIDC.Issuer), "its issuer answers; register there the redirect URI "+returnTo(cfg, ownerDoor, o.ID))
 		}
 	}
 	for _, a := range cfg.Agents {
 		if a.OIDC != nil {
-			tell("agents["+a.ID+"]", discover(ctx, a.OIDC.Issuer), "its issuer answers")
+			tell("agents["+a.ID+"]", discover(ctx, a.OIDC.Issuer), "its issuer answers; register there the redirect URI "+returnTo(cfg, agentDoor, a.ID))
 		}
 	}
 	switch failed {
@@ -49,5 +49,5 @@ func connect(ctx context.Context, out io.Writer, cfg *config.Config) error {
 }
 
 func discover(ctx context.Context, issuer string) error {
-	return (&connectors.Upstream{Issuer: issuer, Now: now}).Discover(ctx)
+	return (&connectors.OIDC{Issuer: issuer, Now: now}).Discover(ctx)
 }

@@ -101,7 +101,7 @@ func isJSON(contentType string) bool {
 // secretNames are the parameters under which people put secrets into URLs,
 // where every log on the way keeps them.
 var secretNames = []string{
-	"access_token", "authorization", "bearer", "client_secret", "id_token", "owner_token", "password", "pin", "secret", "token",
+	"access_token", "actor_token", "authorization", "bearer", "client_secret", "id_token", "owner_token", "password", "pin", "secret", "token",
 }
 
 // checkQuery refuses what no operation here takes, before anything else looks

@@ -6,6 +6,7 @@
 //	GET              /api/v1/accounts/{account}/sessions          list
 //	DELETE           /api/v1/accounts/{account}/sessions/{sid}    end one
 //	GET              /api/v1/accounts/{account}/record            newest first, or the export
+//	POST             /api/v1/verifications                        is the caller who they say?
 //	POST             /api/v1/actions                              report one action, or a batch
 //	GET              /api/openapi.json                            this, for machines
 //

@@ -44,6 +44,7 @@ func TestDocument(t *testing.T) {
 		"/api/v1/accounts/{account}/sessions/{sid}":   {"delete"},
 		"/api/v1/accounts/{account}/record":           {"get"},
 		"/api/v1/actions":                             {"post"},
+		"/api/v1/verifications":                       {"post"},
 	}
 	if len(doc.Paths) != len(want) {
 		t.Errorf("%d paths, want %d", len(doc.Paths), len(want))

@@ -41,6 +41,9 @@ type Caller struct {
 	// token. Empty: this client may not mint.
 	OwnerProof    string
 	OwnerAudience string // for token: the aud of the owners' ID tokens
+	// ActorAudience is the aud of the agents' ID tokens that this client may
+	// present. Empty: it may present none.
+	ActorAudience string
 }
 
 // Connector is what minting needs to know of an owner connector.
@@ -62,6 +65,7 @@ type OwnerProof struct {
 // Handler serves the management API. Every field is required.
 type Handler struct {
 	Minter     *credentials.Minter
+	Redeemer   *credentials.Redeemer
 	Sessions   *credentials.Sessions
 	Store      credentials.Store
 	Reader     credentials.Reader
@@ -72,6 +76,10 @@ type Handler struct {
 	// OwnerToken verifies an ID token of an owner: its signature, its issuer
 	// (the connector's), its audience and its age. See ErrOwnerToken.
 	OwnerToken func(ctx context.Context, connector, audience, token string) (OwnerProof, error)
+	// ActorToken verifies an agent's ID token: issued by a configured agents
+	// issuer to this audience, at most five minutes ago, to somebody who may
+	// give support. See ErrActorToken.
+	ActorToken func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// Cursors seals the cursors of lists.
 	Cursors *keys.Sealer
 	Now     func() time.Time

@@ -22,6 +22,8 @@ type problem struct {
 	EndedAt  *time.Time `json:"ended_at,omitempty" doc:"When the session ended"`
 	Cause    string     `json:"cause,omitempty" doc:"Why the session ended"`
 	Seq      int64      `json:"seq,omitempty" doc:"Where the refusal stands in the account's record"`
+	// A pointer, because none left is to be told too.
+	TriesLeft *int `json:"tries_left,omitempty" doc:"How many tries this agent has before a pause"`
 
 	header http.Header
 }

@@ -148,6 +148,7 @@ func (h *Handler) register(api huma.API) {
 	}, h.endSession)
 	h.registerRecord(api)
 	h.registerActions(api)
+	h.registerVerifications(api)
 }
 
 // answer describes a reply for the document.

@@ -39,8 +39,10 @@ var direction = map[string][]string{
 
 	"internal/web": {"templates", "internal/keys"},
 
-	"internal/owner": slices.Concat(below, middle),
-	"internal/staff": slices.Concat(below, middle),
+	"internal/signin": slices.Concat(below, middle),
+
+	"internal/owner": slices.Concat(below, middle, pages),
+	"internal/staff": slices.Concat(below, middle, pages),
 	"internal/api":   slices.Concat(below, middle),
 
 	"internal/demo": {"guard"},
@@ -52,6 +54,9 @@ var direction = map[string][]string{
 }
 
 var middle = []string{"provider", "revocation", "internal/connectors", "internal/web"}
+
+// pages is what the owner's and the agent's pages share besides.
+var pages = []string{"internal/signin"}
 
 // standardOnly lists the folders that import the standard library alone.
 var standardOnly = []string{"scopes", "audit", "internal/arch"}

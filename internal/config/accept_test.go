@@ -100,7 +100,6 @@ func TestWarnings(t *testing.T) {
 	want := []string{
 		"9: owners[customers]: has no allow, so everyone listed may sign in; add allow to say who may",
 		"11: owners[customers].local[olga]: signs in with a password alone; add totp",
-		"17: agents[corp].oidc: signing in through oidc is not available in this version; its people cannot sign in yet",
 		"18: agents[customers]: has no allow, so everyone listed may sign in; add allow to say who may",
 		"18: agents[customers].id: is also the id of an owners connector, so an owner and an agent of the same username have the same subject; choose another id",
 		"20: agents[customers].local[sam]: signs in with a password alone; add totp",

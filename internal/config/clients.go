@@ -60,8 +60,8 @@ type Client struct {
 	Subject string `key:"subject" default:"guest" oneof:"guest account owner"`
 	// Claims are what this app learns of the agent, in act, besides sub and iss.
 	Claims []string `key:"claims" default:"name" oneof:"name email"`
-	// ActorAudience is the aud of ID tokens accepted as actor_token in token
-	// exchange. Default: none.
+	// ActorAudience is the aud of the agents' ID tokens that this client may
+	// present as actor_token, to verify callers. Default: none.
 	ActorAudience string `key:"actor_audience"`
 	// Origins are the browser origins allowed at token and userinfo. Default: none.
 	Origins []string `key:"origins"`

@@ -74,6 +74,9 @@ func (k checker) clientGrants(key string, c Client) {
 	if c.Has(GrantCode) && len(c.RedirectURIs) == 0 {
 		k.bad(key+".redirect_uris", "needs at least one URL for authorization_code; add it, or write grants: [client_credentials]")
 	}
+	if c.MayAPI("credentials.verify") && c.ActorAudience == "" {
+		k.warn(key+".api", "has credentials.verify without actor_audience, the aud of the agents' ID tokens it presents; each verification is refused until it has one")
+	}
 	if len(c.API) > 0 && !c.Has(GrantClient) {
 		k.bad(key+".api", "needs client_credentials; add it to grants")
 	}

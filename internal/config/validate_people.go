@@ -25,7 +25,6 @@ func (k checker) connector(key string, c Connector, local bool) {
 		if !k.has(key + ".allow") {
 			k.bad(key+".allow", "is missing; say who may sign in, such as {groups: [support]}")
 		}
-		k.warn(key+".oidc", "signing in through oidc is not available in this version; its people cannot sign in yet")
 	case local && !k.has(key+".allow"):
 		k.warn(key, "has no allow, so everyone listed may sign in; add allow to say who may")
 	}

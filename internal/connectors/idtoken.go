@@ -1,53 +1,33 @@
 package connectors
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 )
 
-// Upstream verifies ID tokens of one upstream issuer, found by its discovery.
-type Upstream struct {
-	Issuer  string
-	Account string // the claim that names the account's id
-	Now     func() time.Time
+// maxTokenAge is how old an ID token may be when it stands for a person's
+// presence.
+const maxTokenAge = 5 * time.Minute
 
-	mu    sync.Mutex
-	found *oidc.Provider
-}
-
-// ErrIDToken says that an ID token proves nothing here: another issuer,
-// audience or signature, too old, or from the future.
-var ErrIDToken = errors.New("the ID token is not valid")
-
-// Ages that an ID token may have when it stands for a person's presence.
+// Bounds of a token before it is parsed, in bytes. What a client hands in is
+// held to what every JWT here is. What the issuer hands over on the broker's
+// own connection names every group that a person is in, which nobody outside
+// can make longer.
 const (
-	maxTokenAge   = 5 * time.Minute
-	maxTokenAhead = 10 * time.Second
+	maxToken    = 8 << 10
+	maxOwnToken = 64 << 10
 )
 
-// maxToken bounds a token before it is parsed, in bytes.
-const maxToken = 8 << 10
-
-// upstreamTimeout bounds every request to an upstream issuer.
-const upstreamTimeout = 5 * time.Second
-
-// upstreamClient follows no redirects: outbound URLs come from the
-// configuration and from what the issuer's own discovery says, nowhere else.
-var upstreamClient = &http.Client{
-	Timeout:       upstreamTimeout,
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
+// maxSubject bounds a sub, in bytes (OpenID Connect Core 1.0, section 2).
+const maxSubject = 255
 
 // Claims is what an ID token says of a person.
 type Claims struct {
@@ -58,104 +38,141 @@ type Claims struct {
 
 // Verify verifies an ID token that was issued to this audience, at most five
 // minutes ago. Any other error than ErrIDToken means that the issuer could not
-// be asked.
-func (u *Upstream) Verify(ctx context.Context, audience, raw string) (Claims, error) {
-	if !isIDToken(raw) {
-		return Claims{}, fmt.Errorf("%w: it is too long, or a token of another type", ErrIDToken)
-	}
-	provider, err := u.provider(ctx)
+// be asked. Whether the person is allowed is not judged here.
+func (o *OIDC) Verify(ctx context.Context, audience, raw string) (Claims, error) {
+	token, err := o.recent(ctx, audience, raw)
 	if err != nil {
 		return Claims{}, err
 	}
-	token, err := provider.Verifier(&oidc.Config{ClientID: audience, Now: u.Now}).Verify(oidc.ClientContext(ctx, upstreamClient), raw)
-	if err != nil {
-		return Claims{}, fmt.Errorf("%w: %w", ErrIDToken, err)
-	}
-	if age := u.Now().Sub(token.IssuedAt); age > maxTokenAge || age < -maxTokenAhead {
-		return Claims{}, fmt.Errorf("%w: issued %s ago", ErrIDToken, age)
-	}
-	all, err := claimsOf(token)
-	if err != nil {
-		return Claims{}, fmt.Errorf("%w: %w", ErrIDToken, err)
-	}
-	if _, is := all["events"]; is {
-		return Claims{}, fmt.Errorf("%w: it is a logout token", ErrIDToken)
-	}
-	out := Claims{Subject: token.Subject, All: map[string][]string{}}
-	for name, value := range all {
-		if texts := textsOf(value); texts != nil {
-			out.All[name] = texts
-		}
-	}
-	if account := out.All[u.Account]; len(account) == 1 {
+	out := Claims{Subject: token.Subject, All: token.claims.texts()}
+	if account := token.claims.values(o.Account.ID); len(account) == 1 {
 		out.Account = account[0]
 	}
 	return out, nil
 }
 
+// Actor verifies an ID token that stands for somebody's presence, as Verify
+// does, and judges by its claims whether they may come in. It cannot ask the
+// userinfo endpoint: claims that are only there are not met.
+func (o *OIDC) Actor(ctx context.Context, audience, raw string) (Proof, error) {
+	token, err := o.recent(ctx, audience, raw)
+	if err != nil {
+		return Proof{}, err
+	}
+	p, err := o.admit(token, token.claims)
+	if p.ProvedAt.After(token.IssuedAt) {
+		p.ProvedAt = token.IssuedAt // the issuer vouched for them then, and was not asked again
+	}
+	return p, err
+}
+
+// recent verifies a token that somebody else brings.
+func (o *OIDC) recent(ctx context.Context, audience, raw string) (idToken, error) {
+	if len(raw) > maxToken {
+		return idToken{}, fmt.Errorf("%w: it is too long", ErrIDToken)
+	}
+	token, err := o.verify(ctx, audience, raw)
+	if err != nil {
+		return idToken{}, err
+	}
+	if age := o.Now().Sub(token.IssuedAt); age > maxTokenAge {
+		return idToken{}, fmt.Errorf("%w: issued %s ago", ErrIDToken, age)
+	}
+	return token, nil
+}
+
+// idToken is a verified token, and all that it says.
+type idToken struct {
+	*oidc.IDToken
+	claims   claims
+	authTime time.Time // zero: it does not say
+}
+
+// verify is the one place that believes an ID token (OpenID Connect Core 1.0,
+// section 3.1.3.7): one that this issuer signed with a key pair, for this
+// audience, and that is valid now.
+func (o *OIDC) verify(ctx context.Context, audience, raw string) (idToken, error) {
+	if !isIDToken(raw) {
+		return idToken{}, fmt.Errorf("%w: it is a token of another type", ErrIDToken)
+	}
+	u, err := o.discover(ctx)
+	if err != nil {
+		return idToken{}, err
+	}
+	signed, err := u.signed(ctx, o.Issuer, raw, &oidc.Config{ClientID: audience, Now: o.Now})
+	if err != nil {
+		return idToken{}, err
+	}
+	token := idToken{IDToken: signed}
+	if token.claims, err = claimsOf(signed); err == nil {
+		err = token.check(audience, o.Now())
+	}
+	if err != nil {
+		return idToken{}, fmt.Errorf("%w: %w", ErrIDToken, err)
+	}
+	return token, nil
+}
+
+// check holds what the library leaves open.
+func (t *idToken) check(audience string, now time.Time) error {
+	ahead := now.Add(maxAhead)
+	notBefore, err1 := t.claims.when("nbf")
+	authTime, err2 := t.claims.when("auth_time")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	t.authTime = authTime
+	_, isLogout := t.claims["events"]
+	switch {
+	case isLogout:
+		return errors.New("it is a logout token")
+	case t.Subject == "", len(t.Subject) > maxSubject, !printable(t.Subject):
+		return errors.New("its sub is none")
+	case !now.Before(t.Expiry):
+		return errors.New("it expires at this moment")
+	case t.IssuedAt.Unix() <= 0, t.IssuedAt.After(ahead), notBefore.After(ahead), authTime.After(ahead):
+		return errors.New("it is from the future, or from no time")
+	case len(t.Audience) > 1 && !slices.Equal(t.claims.values("azp"), []string{audience}):
+		return errors.New("it is for several audiences, and was issued to another")
+	}
+	return nil
+}
+
+// provedAt is when the person showed their proof to the issuer, as far as it
+// says.
+func (t *idToken) provedAt() time.Time {
+	if t.authTime.IsZero() {
+		return t.IssuedAt
+	}
+	return t.authTime
+}
+
 // isIDToken looks at a token's type before anything else: an access token or
 // logout token of the same issuer may name the same audience.
 func isIDToken(raw string) bool {
-	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+	if len(raw) > maxOwnToken || strings.Count(raw, ".") != 2 {
 		return false
 	}
-	head, err := base64.RawURLEncoding.DecodeString(raw[:strings.IndexByte(raw, '.')])
-	var is struct {
+	var head struct {
 		Type string `json:"typ"`
 	}
-	return err == nil && json.Unmarshal(head, &is) == nil && (is.Type == "" || strings.EqualFold(is.Type, "JWT"))
+	return part(raw, 0, &head) && (head.Type == "" || strings.EqualFold(head.Type, "JWT"))
 }
 
-// claimsOf decodes all claims, numbers as they are written: an account's id may
-// be longer than a float64 can tell apart.
-func claimsOf(token *oidc.IDToken) (map[string]any, error) {
-	var text json.RawMessage
-	if err := token.Claims(&text); err != nil {
-		return nil, err
+// IssuerOf reads who issued a token, unverified: to choose whom to ask about
+// it, and for nothing else.
+func IssuerOf(raw string) string {
+	var said struct {
+		Issuer string `json:"iss"`
 	}
-	var all map[string]any
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	err := d.Decode(&all)
-	return all, err
+	if len(raw) > maxToken || !isIDToken(raw) || !part(raw, 1, &said) {
+		return ""
+	}
+	return said.Issuer
 }
 
-// Discover asks the issuer for its discovery document, as a check.
-func (u *Upstream) Discover(ctx context.Context) error {
-	_, err := u.provider(ctx)
-	return err
-}
-
-// provider discovers the issuer once it is needed; a failure is not kept.
-func (u *Upstream) provider(ctx context.Context) (*oidc.Provider, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.found != nil {
-		return u.found, nil
-	}
-	// The provider keeps the context for its key set, so it must outlive ctx.
-	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), upstreamClient), u.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("the issuer %s cannot be discovered: %w", u.Issuer, err)
-	}
-	u.found = found
-	return found, nil
-}
-
-func textsOf(value any) []string {
-	switch v := value.(type) {
-	case string:
-		return []string{v}
-	case bool:
-		return []string{strconv.FormatBool(v)}
-	case json.Number:
-		return []string{v.String()}
-	case []any:
-		out := []string{}
-		for _, each := range v {
-			out = append(out, textsOf(each)...)
-		}
-		return out
-	}
-	return nil
+// part decodes one of the parts of a token that has three.
+func part(raw string, n int, into any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(strings.SplitN(raw, ".", 3)[n])
+	return err == nil && json.Unmarshal(text, into) == nil
 }

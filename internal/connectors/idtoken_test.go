@@ -6,10 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"maps"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +18,8 @@ import (
 // here wrote, and moves only the clock.
 func TestVerifyARealToken(t *testing.T) {
 	t.Parallel()
-	i := upstream()
-	token := i.signIn(t)
+	i := zitadel()
+	token := i.token(t)
 	issued := time.Unix(payload(t, token).IssuedAt, 0)
 	got, err := i.at(issued).Verify(t.Context(), upstreamAudience, token)
 	if err != nil {
@@ -62,7 +60,7 @@ func TestVerifyARealToken(t *testing.T) {
 // token of this moment for this audience.
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
-	i := upstream()
+	i := zitadel()
 	now := time.Unix(time.Now().Unix(), 0)
 	u := i.at(now)
 	with := func(changes ...any) map[string]any {
@@ -134,7 +132,7 @@ func decode(t *testing.T, part string) string {
 // TestAccountClaim: only one plain value names an account.
 func TestAccountClaim(t *testing.T) {
 	t.Parallel()
-	i := upstream()
+	i := zitadel()
 	now := time.Unix(time.Now().Unix(), 0)
 	for _, c := range []struct {
 		claim string
@@ -155,7 +153,7 @@ func TestAccountClaim(t *testing.T) {
 		claims[c.claim] = c.value
 		claims["account"] = map[string]any{"id": "globex"} // a dotted name is no path
 		u := i.at(now)
-		u.Account = c.claim
+		u.Account.ID = c.claim
 		got, err := u.Verify(t.Context(), upstreamAudience, i.sign(t, "", claims))
 		if err != nil || got.Account != c.want {
 			t.Errorf("%s %v: account %q, %v; want %q", c.claim, c.value, got.Account, err, c.want)
@@ -163,55 +161,85 @@ func TestAccountClaim(t *testing.T) {
 	}
 }
 
-// TestIssuerAway: not being able to ask is another thing than a bad token, and
-// is forgotten once the issuer answers.
-func TestIssuerAway(t *testing.T) {
+// TestActor: an ID token that a client brings stands for an agent, if it is of
+// this moment and they may come in.
+func TestActor(t *testing.T) {
 	t.Parallel()
-	real := upstream()
-	var away atomic.Bool
-	away.Store(true)
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if away.Load() {
-			http.Error(w, "away", http.StatusBadGateway)
-			return
+	ago := func(d time.Duration) int64 { return noon.Add(-d).Unix() }
+	for _, c := range []struct {
+		name    string
+		changes map[string]any
+		err     error
+	}{
+		{"a good one", nil, nil},
+		{"five minutes old", map[string]any{"iat": ago(5 * time.Minute)}, nil},
+		{"older", map[string]any{"iat": ago(5*time.Minute + time.Second)}, ErrIDToken},
+		{"a little ahead", map[string]any{"iat": ago(-10 * time.Second)}, nil},
+		{"from the future", map[string]any{"iat": ago(-time.Minute)}, ErrIDToken},
+		{"of an hour ago", map[string]any{"auth_time": ago(time.Hour)}, nil},
+		{"another audience", map[string]any{"aud": "valetkey"}, ErrIDToken},
+		{"two audiences, for us", map[string]any{"aud": []string{"valetkey", "console"}, "azp": "console"}, nil},
+		{"two audiences, for another", map[string]any{"aud": []string{"valetkey", "console"}, "azp": "valetkey"}, ErrIDToken},
+		{"another issuer", map[string]any{"iss": "https://elsewhere.example"}, ErrIDToken},
+		{"no subject", map[string]any{"sub": nil}, ErrIDToken},
+		{"another group", map[string]any{"groups": "sales"}, ErrNotAllowed},
+		{"a long one", map[string]any{"padding": strings.Repeat("x", maxToken)}, ErrIDToken},
+	} {
+		h := newHostile(t)
+		h.changes = map[string]any{"aud": "console"}
+		maps.Copy(h.changes, c.changes)
+		o := h.connector()
+		token := h.token(h.claims())
+		got, err := o.Actor(t.Context(), "console", token)
+		if !errors.Is(err, c.err) || err != nil && (got.Subject != "" || errors.Is(err, ErrUpstream)) {
+			t.Errorf("%s: %+v, %v; want %v", c.name, got, err, c.err)
 		}
-		real.server.Config.Handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	u := real.at(time.Unix(time.Now().Unix(), 0))
-	u.Issuer = front.URL
-	claims := real.claims(u.Now())
-	claims["iss"] = front.URL
-	token := real.sign(t, "", claims)
-	if _, err := u.Verify(t.Context(), upstreamAudience, token); err == nil || errors.Is(err, ErrIDToken) {
-		t.Errorf("%v, want an error that is not the token's", err)
+		if err != nil {
+			continue
+		}
+		if !o.Still(got) || got.ProvedAt.After(noon) || got.AuthTime.After(got.ProvedAt) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if iat, is := c.changes["iat"].(int64); is && iat < noon.Unix() && got.ProvedAt.Unix() != iat {
+			t.Errorf("%s: proved at %s, want when it was issued", c.name, got.ProvedAt)
+		}
+		if IssuerOf(token) != h.server.URL {
+			t.Errorf("%s: it is issued by %q", c.name, IssuerOf(token))
+		}
 	}
-	if _, err := u.Verify(t.Context(), upstreamAudience, "rubbish"); !errors.Is(err, ErrIDToken) {
-		t.Errorf("rubbish while the issuer is away: %v, want ErrIDToken", err)
-	}
-	away.Store(false)
-	// The issuer behind calls itself by its own name: that is another issuer.
-	if _, err := u.Verify(t.Context(), upstreamAudience, token); err == nil || errors.Is(err, ErrIDToken) {
-		t.Errorf("an issuer that says it is another one: %v", err)
-	}
-	u.Issuer, claims["iss"] = real.server.URL, real.server.URL
-	if _, err := u.Verify(t.Context(), upstreamAudience, real.sign(t, "", claims)); err != nil {
-		t.Errorf("once it answers: %v", err)
+	h := newHostile(t)
+	h.discovery = map[string]any{"jwks_uri": "http://127.0.0.1:1/jwks"}
+	if _, err := h.connector().Actor(t.Context(), "valetkey", h.token(h.claims())); !errors.Is(err, ErrUpstream) || errors.Is(err, ErrIDToken) {
+		t.Errorf("without keys: %v, want ErrUpstream alone", err)
 	}
 }
 
-// TestNoRedirectsAreFollowed: where the broker asks is in its configuration.
-func TestNoRedirectsAreFollowed(t *testing.T) {
+// TestIssuerOf finds none in what is no ID token.
+func TestIssuerOf(t *testing.T) {
 	t.Parallel()
-	var followed atomic.Bool
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
-	t.Cleanup(elsewhere.Close)
-	front := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
-	t.Cleanup(front.Close)
-	i := upstream()
-	u := i.at(time.Now())
-	u.Issuer = front.URL
-	if _, err := u.Verify(t.Context(), upstreamAudience, i.sign(t, "", i.claims(u.Now()))); err == nil || followed.Load() {
-		t.Errorf("a redirected discovery: %v, followed %v", err, followed.Load())
+	h := newHostile(t)
+	good := h.token(h.claims())
+	for name, token := range map[string]string{
+		"nothing": "", "rubbish": "rubbish", "no JSON": "bm8.bm8.bm8", "dots": strings.Repeat(".", 1_000_000), "cut": good[:20],
+		"long": good + strings.Repeat("x", maxToken), "no text": unsigned(t, map[string]any{"iss": 1}),
+		"an access token": signWith(t, jose.ES256, h.key, "at+jwt", h.claims()),
+	} {
+		if got := IssuerOf(token); got != "" {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
+}
+
+// FuzzIDToken: whatever somebody hands in, it proves nothing and breaks
+// nothing.
+func FuzzIDToken(f *testing.F) {
+	f.Add("e30.e30.e30")
+	f.Add("eyJhbGciOiJub25lIn0.eyJhdWQiOlsxXX0.")
+	o := &OIDC{Issuer: "http://127.0.0.1:1", Now: time.Now}
+	f.Fuzz(func(t *testing.T, raw string) {
+		_ = IssuerOf(raw)
+		if _, err := o.Actor(t.Context(), "a", raw); err == nil {
+			t.Error("it proves who somebody is")
+		}
+	})
 }

@@ -1,9 +1,11 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
-	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pquerna/otp/totp"
@@ -17,6 +19,10 @@ type Person struct {
 	Claims                map[string][]string
 	PasswordHash          string // argon2id, PHC form
 	TOTP                  string // base32 secret of an authenticator app; empty: none
+
+	// Account is what an owner owns; zero for agents. Name and Handle default
+	// to the ID.
+	Account credentials.Account
 }
 
 // Local is a connector of local people.
@@ -34,17 +40,6 @@ type Local struct {
 	Now func() time.Time
 }
 
-// What a sign-in of local people can fail with.
-var (
-	// ErrNoSignIn covers an unknown name, a wrong password or code, and a code
-	// that was used before.
-	ErrNoSignIn = errors.New("name, password or code is wrong")
-	// ErrTooMany says that the name or the address has failed too often.
-	ErrTooMany = errors.New("too many failed sign-ins")
-	// ErrNotAllowed says that the person may not sign in here at all.
-	ErrNotAllowed = errors.New("this person may not sign in here")
-)
-
 // maxUsername bounds what is counted in memory, in bytes.
 const maxUsername = 200
 
@@ -58,13 +53,19 @@ func (l *Local) find(username string) (Person, bool) {
 	return Person{}, false
 }
 
-// Knows reports whether an agent who signed in before is still one of the
-// connector's people, and allowed.
-func (l *Local) Knows(a credentials.Agent) bool {
-	for _, p := range l.People {
-		if l.subject(p) == a.Subject {
-			return credentials.Allowed(l.Allow, p.Claims)
+// About implements Connector.
+func (l *Local) About() About { return About{l.ID, l.Name, l.MaxAge} }
+
+// Still implements Connector. An owner must still have the same account and
+// claims: what they may lend was judged by those.
+func (l *Local) Still(p Proof) bool {
+	for _, person := range l.People {
+		if l.subject(person) != p.Subject || p.Issuer != l.Issuer {
+			continue
 		}
+		account := l.account(person)
+		return credentials.Allowed(l.Allow, person.Claims) && p.Account == account &&
+			(account.ID == "" || maps.EqualFunc(p.Claims, person.Claims, slices.Equal))
 	}
 	return false
 }
@@ -140,16 +141,22 @@ func (l *Local) Code(ctx context.Context, address, username, code string) (Perso
 	return Person{}, ErrNoSignIn
 }
 
-// Agent is the person as an agent who has just given their proof.
-func (l *Local) Agent(p Person) credentials.Agent {
+// Proof is the person, who has just proved who they are.
+func (l *Local) Proof(p Person) Proof {
 	amr := []string{"pwd"} // RFC 8176
 	if p.TOTP != "" {
 		amr = []string{"pwd", "otp", "mfa"}
 	}
-	name := p.Name
-	if name == "" {
-		name = p.Username
+	now := l.Now()
+	return Proof{Connector: l.ID, Issuer: l.Issuer, Subject: l.subject(p), Name: cmp.Or(p.Name, p.Username), Email: p.Email,
+		Claims: p.Claims, Account: l.account(p), AuthTime: now, ProvedAt: now, AMR: amr}
+}
+
+// account is the account of an owner, zero for an agent.
+func (l *Local) account(p Person) credentials.Account {
+	a := p.Account
+	if a.ID == "" {
+		return credentials.Account{}
 	}
-	return credentials.Agent{Issuer: l.Issuer, Subject: l.subject(p), Name: name, Email: p.Email,
-		Connector: l.ID, AuthTime: l.Now(), AMR: amr}
+	return credentials.Account{ID: a.ID, Connector: l.ID, Name: cmp.Or(a.Name, a.ID), Handle: cmp.Or(a.Handle, a.ID)}
 }

@@ -3,7 +3,6 @@ package connectors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pquerna/otp/totp"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -174,25 +174,96 @@ func TestWaitingEndsWithTheRequest(t *testing.T) {
 	}
 }
 
-func TestAgent(t *testing.T) {
+func TestProof(t *testing.T) {
 	t.Parallel()
 	l, c := team(t)
-	for i, want := range []credentials.Agent{
-		{Issuer: "https://access.example", Subject: "local:sam", Name: "Sam Rivera", Email: "sam@example.com", Connector: "local",
-			AuthTime: c.now(), AMR: []string{"pwd", "otp", "mfa"}},
-		{Issuer: "https://access.example", Subject: "local:dana", Name: "dana", Connector: "local", AuthTime: c.now(), AMR: []string{"pwd"}},
+	support := map[string][]string{"groups": {"support"}}
+	for i, want := range []Proof{
+		{Connector: "local", Issuer: "https://access.example", Subject: "local:sam", Name: "Sam Rivera", Email: "sam@example.com",
+			Claims: support, AuthTime: c.now(), ProvedAt: c.now(), AMR: []string{"pwd", "otp", "mfa"}},
+		{Connector: "local", Issuer: "https://access.example", Subject: "local:dana", Name: "dana",
+			Claims: support, AuthTime: c.now(), ProvedAt: c.now(), AMR: []string{"pwd"}},
 	} {
-		if got := l.Agent(l.People[i]); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%+v, want %+v", got, want)
+		got := l.Proof(l.People[i])
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
 		}
-		if !l.Knows(want) {
-			t.Errorf("%s is not known any more", want.Subject)
+		if !l.Still(got) || !l.Still(Proof{Issuer: want.Issuer, Subject: want.Subject}) {
+			t.Errorf("%s may not come in any more", want.Subject)
 		}
 	}
-	for _, gone := range []string{"local:bob", "local:nobody", "other:sam", "sam", ""} {
-		if l.Knows(credentials.Agent{Subject: gone}) {
-			t.Errorf("%q is still somebody who may sign in", gone)
+	for _, gone := range []Proof{
+		{Issuer: "https://access.example", Subject: "local:bob"},
+		{Issuer: "https://access.example", Subject: "local:nobody"},
+		{Issuer: "https://access.example", Subject: "other:sam"},
+		{Issuer: "https://access.example", Subject: "sam"},
+		{Issuer: "https://access.example"},
+		{Issuer: "https://sso.example", Subject: "local:sam"},
+		{Subject: "local:sam"},
+	} {
+		if l.Still(gone) {
+			t.Errorf("%+v is still somebody who may sign in", gone)
 		}
+	}
+	if about := l.About(); about != (About{"local", "Local people", 15 * time.Minute}) {
+		t.Errorf("it is about %+v", about)
+	}
+}
+
+// TestLocalOwner: an owner has one account, and what was proved of them ends
+// with their place in the configuration.
+func TestLocalOwner(t *testing.T) {
+	t.Parallel()
+	l, _ := team(t)
+	for _, c := range []struct{ given, want credentials.Account }{
+		{credentials.Account{ID: "acme", Name: "Acme Ltd", Handle: "ACME-1"},
+			credentials.Account{ID: "acme", Connector: "local", Name: "Acme Ltd", Handle: "ACME-1"}},
+		{credentials.Account{ID: "acme"}, credentials.Account{ID: "acme", Connector: "local", Name: "acme", Handle: "acme"}},
+	} {
+		l.People[1].Account = c.given
+		p := l.Proof(l.People[1])
+		if p.Account != c.want || !l.Still(p) {
+			t.Errorf("account %+v, want %+v", p.Account, c.want)
+		}
+	}
+	for name, change := range map[string]func(*Person){
+		"another account":   func(p *Person) { p.Account.ID = "globex" },
+		"no account":        func(p *Person) { p.Account = credentials.Account{} },
+		"another handle":    func(p *Person) { p.Account.Handle = "ACME-2" },
+		"fewer claims":      func(p *Person) { p.Claims = map[string][]string{"groups": {"support"}} },
+		"another claim":     func(p *Person) { p.Claims = map[string][]string{"groups": {"support"}, "role": {"user"}} },
+		"not allowed":       func(p *Person) { p.Claims = map[string][]string{"role": {"owner"}} },
+		"another name":      func(p *Person) { p.Username = "olivia" },
+		"nothing, to begin": nil,
+	} {
+		l.People[1] = Person{Username: "dana", Claims: map[string][]string{"groups": {"support"}, "role": {"owner"}},
+			Account: credentials.Account{ID: "acme"}}
+		p := l.Proof(l.People[1])
+		if change != nil {
+			change(&l.People[1])
+		}
+		if got := l.Still(p); got != (change == nil) {
+			t.Errorf("%s: they may come in %v", name, got)
+		}
+	}
+}
+
+// TestProofAsBoth: what becomes of a proof in the rules.
+func TestProofAsBoth(t *testing.T) {
+	t.Parallel()
+	p := Proof{Connector: "corp", Issuer: "https://sso.example", Subject: "4711", Name: "Dana", Email: "dana@example.com",
+		Claims: map[string][]string{"role": {"owner"}}, AuthTime: moment, ProvedAt: moment.Add(time.Minute), AMR: []string{"pwd"}}
+	if diff := cmp.Diff(credentials.Agent{Connector: "corp", Issuer: "https://sso.example", Subject: "4711", Name: "Dana",
+		Email: "dana@example.com", AuthTime: moment, AMR: []string{"pwd"}}, p.Agent()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(credentials.Owner{Issuer: "https://sso.example", Subject: "4711", Name: "Dana",
+		Email: "dana@example.com", Claims: p.Claims}, p.Owner()); diff != "" {
+		t.Error(diff)
+	}
+	p.Claims = nil // as a cookie leaves it that had none
+	if p.Owner().Claims == nil {
+		t.Error("an owner without claims is one of whom nothing is known")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -19,7 +21,7 @@ func (h *Handler) Begin(w http.ResponseWriter, r *http.Request, a provider.Reque
 // that this browser has, ask who the agent is, or ask what the customer gave
 // them. With prompt=none it asks nothing.
 func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	agent := h.agent(r, a.Browser)
+	agent, who := h.agent(r, a.Browser)
 	s, err := h.here(r.Context(), r, a.Browser, agent)
 	suspended := false
 	if err == nil && agent != nil {
@@ -41,8 +43,11 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Req
 		h.Provider.Refuse(w, r, a, "login_required", "there is no live support session in this browser that fits the request")
 	case ready:
 		h.showSummary(w, r, a, *s, true)
-	case agent == nil || !a.Fresh(agent.AuthTime, h.Now()) || s == nil && !h.mayRedeem(agent):
-		h.showSignIn(w, r, http.StatusOK, a, templates.SignIn{})
+	case agent == nil || !a.Fresh(agent.AuthTime, h.Now()):
+		h.askWho(w, r, http.StatusOK, a, templates.SignIn{})
+	case h.renew(w, r, a, *who):
+	case h.age(who) > 1:
+		h.askWho(w, r, http.StatusOK, a, templates.SignIn{})
 	default:
 		h.showRedeem(w, r, http.StatusOK, a, templates.Redeem{Account: hintedAccount(a), Email: hintedEmail(a),
 			Problem: h.over(w, r, a.Browser, agent)}, agent)
@@ -66,26 +71,12 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a provider.Requ
 	}
 }
 
-// showSignIn asks who the agent is: at once where there is one connector,
-// after a choice by name where there are several.
-func (h *Handler) showSignIn(w http.ResponseWriter, r *http.Request, status int, a provider.Request, p templates.SignIn) {
-	p.Request, p.Client = a.Sealed, h.client(a)
-	for _, c := range h.Connectors {
-		p.Connectors = append(p.Connectors, templates.Choice{ID: c.ID, Name: c.Name})
-	}
-	if p.Connector == "" && r.Method == http.MethodGet && h.connector(r.URL.Query().Get("connector")) != nil {
-		p.Connector = r.URL.Query().Get("connector")
-	}
-	if p.Connector == "" && len(h.Connectors) == 1 {
-		p.Connector = h.Connectors[0].ID
-	}
-	if h.Holder && p.Holder == nil {
-		p.Holder = &templates.LoginForm{Email: hintedEmail(a)}
-	}
-	if p.Holder != nil {
-		p.Holder.Request, p.Holder.Form = a.Sealed, credentials.NewID()
-	}
-	h.show(w, r, status, a, func(w io.Writer) error { return h.Pages.Set.SignIn(w, p) })
+// renew asks the agent's company silently whether they are still there, before
+// their proof is too old to redeem with. It does so once: false means to go on
+// with what there is.
+func (h *Handler) renew(w http.ResponseWriter, r *http.Request, a provider.Request, who connectors.Proof) bool {
+	tried := r.URL.Query().Has("renewed") || chosen(r) == signin.NoConnector
+	return r.Method == http.MethodGet && !tried && h.age(&who) > renewAt && h.Door.Renew(w, r, errand(a), who)
 }
 
 // showRedeem asks for what the customer gave the agent.
@@ -104,8 +95,8 @@ func (h *Handler) named(agent *credentials.Agent) templates.Agent {
 		return templates.Agent{}
 	}
 	out := templates.Agent{Name: agent.Name}
-	if c := h.connector(agent.Connector); c != nil {
-		out.Connector = c.Name
+	if c := h.Door.Find(agent.Connector); c != nil {
+		out.Connector = c.About().Name
 	}
 	return out
 }

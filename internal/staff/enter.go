@@ -14,13 +14,13 @@ import (
 // withSession goes on with the live session of this browser. Without one, or
 // with a proof that has become too old for the request, that starts again.
 func (h *Handler) withSession(w http.ResponseWriter, r *http.Request, a provider.Request, next func(credentials.Session, *credentials.Agent)) {
-	agent := h.agent(r, a.Browser)
+	agent, _ := h.agent(r, a.Browser)
 	s, err := h.here(r.Context(), r, a.Browser, agent)
 	switch {
 	case err != nil:
 		h.unavailable(w, r, err)
 	case s == nil || !a.Fresh(proof(*s, agent), h.Now()):
-		h.again(w, r, "/sign-in", a)
+		h.again(w, r, a)
 	default:
 		next(*s, agent)
 	}
@@ -65,7 +65,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, a provider.Reque
 // cancel ends the session. Where it was opened for this request, the app is
 // told; an agent who ended the one before goes on to the account they came for.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	s, err := h.here(r.Context(), r, a.Browser, h.agent(r, a.Browser))
+	agent, _ := h.agent(r, a.Browser)
+	s, err := h.here(r.Context(), r, a.Browser, agent)
 	if err == nil && s != nil {
 		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseCancelled, markOf(s.Agent))
 	}
@@ -73,10 +74,10 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Requ
 	case err != nil:
 		h.unavailable(w, r, err)
 	case s == nil:
-		h.again(w, r, "/sign-in", a)
+		h.again(w, r, a)
 	case s.OpenedAt.Before(a.Asked()) && !meant(a, *s):
 		h.Cookies.Drop(w, cookieSession)
-		h.again(w, r, "/sign-in", a)
+		h.again(w, r, a)
 	default:
 		h.Cookies.Drop(w, cookieSession)
 		h.Provider.Refuse(w, r, a, "access_denied", "the agent cancelled")

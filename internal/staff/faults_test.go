@@ -40,9 +40,9 @@ func (f *faults) Reserve(ctx context.Context, t credentials.Try) (credentials.Re
 	return f.Store.Reserve(ctx, t)
 }
 
-func (f *faults) Settle(ctx context.Context, s credentials.Settlement) (credentials.Session, error) {
+func (f *faults) Settle(ctx context.Context, s credentials.Settlement) (credentials.Outcome, error) {
 	if err := f.fault("Settle"); err != nil {
-		return credentials.Session{}, err
+		return credentials.Outcome{}, err
 	}
 	return f.Store.Settle(ctx, s)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
@@ -26,11 +26,12 @@ type Handler struct {
 	Sessions   *credentials.Sessions
 	Store      credentials.Store
 	Catalogue  *scopes.Catalogue
-	Connectors []*connectors.Local
+	Door       *signin.Door
 	Holder     bool // some policy lets the holder of a temporary login in without SSO
+	PolicyName func(id string) string
+	Answers    *keys.Sealer // to whether a caller is who they say
 	Pages      *web.Pages
 	Cookies    *web.Cookies
-	Proofs     *keys.Sealer // of a right password, while its code is asked for
 	Now        func() time.Time
 	Log        *slog.Logger
 }
@@ -38,25 +39,20 @@ type Handler struct {
 // maxForm bounds a posted form, in bytes.
 const maxForm = 64 << 10
 
-// Mount registers the pages. Posts from other sites are refused.
+// Mount registers the pages and the door. Posts from other sites are refused.
 func (h *Handler) Mount(r *mux.Router) {
-	own := http.NewCrossOriginProtection()
-	// A proxy may give the broker another name than the browser knows it by.
-	if err := own.AddTrustedOrigin(h.Provider.Issuer); err != nil {
-		h.Log.Error("the issuer is no origin", "error", err) // the configuration has checked that it is
-	}
-	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.Pages.Fail(w, r, http.StatusForbidden, "This form was sent from another site.")
-	}))
+	h.openDoor()
+	own := h.Pages.OwnSite(h.Provider.Issuer)
+	h.Door.Mount(r, own)
 	handle := func(method, path string, f http.HandlerFunc) {
-		r.Handle(path, own.Handler(f)).Methods(method)
+		r.Handle(path, own(f)).Methods(method)
 	}
 	handle(http.MethodGet, "/sign-in", h.withRequest(h.proceed))
 	handle(http.MethodGet, "/summary", h.withRequest(h.summary))
-	handle(http.MethodPost, "/sign-in/local", h.withRequest(h.password))
-	handle(http.MethodPost, "/sign-in/code", h.withRequest(h.code))
 	handle(http.MethodPost, "/sign-out", h.withRequest(h.signOut))
 	handle(http.MethodPost, "/redeem", h.withRequest(h.redeem))
+	handle(http.MethodPost, "/verify", h.withRequest(h.verify))
+	handle(http.MethodGet, "/verified", h.withRequest(h.verified))
 	handle(http.MethodPost, "/enter", h.withRequest(h.enter))
 	handle(http.MethodPost, "/cancel", h.withRequest(h.cancel))
 }
@@ -86,10 +82,16 @@ func (h *Handler) withRequest(next page) http.HandlerFunc {
 	}
 }
 
-// again is the page of the same request, as a redirect after a form.
-func (h *Handler) again(w http.ResponseWriter, r *http.Request, path string, a provider.Request) {
+// again begins the same request again, after a form. The page that comes then
+// leads to no company's sign-in by itself: browsers apply the form's policy to
+// every redirect that follows it.
+func (h *Handler) again(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	h.onward(w, r, "/sign-in?connector="+signin.NoConnector+"&r="+url.QueryEscape(a.Sealed))
+}
+
+func (h *Handler) onward(w http.ResponseWriter, r *http.Request, to string) {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, path+"?r="+url.QueryEscape(a.Sealed), http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // show writes a page of this request.

@@ -15,6 +15,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/internal/web"
@@ -103,7 +104,11 @@ func newHouse(t *testing.T) *house {
 	h.handler = &Handler{
 		Redeemer: &credentials.Redeemer{Store: h.faults, Hasher: hasher}, Sessions: sessions, Store: h.faults, Catalogue: catalogue,
 		Holder: true, Pages: &web.Pages{Set: set, Log: log}, Cookies: &web.Cookies{Sealer: secrets.Sealer("cookie"), Insecure: true},
-		Proofs: secrets.Sealer("sign-in proof"), Now: h.clock.now, Log: log,
+		Answers: secrets.Sealer("verification"), PolicyName: func(id string) string { return "policy " + id }, Now: h.clock.now, Log: log,
+	}
+	h.handler.Door = &signin.Door{
+		Cookie: "agent", Path: "/sign-in", Life: 8 * time.Hour, Pages: h.handler.Pages, Cookies: h.handler.Cookies, Now: h.clock.now, Log: log,
+		Proofs: secrets.Sealer("sign-in proof"), Trips: secrets.Sealer("sign-in trip"), Refused: "Your account is not one of those that may give support.",
 	}
 	h.serve(secrets, catalogue, sessions, log, hasher)
 	return h
@@ -126,7 +131,7 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 	}
 	h.handler.Provider = p
 	support := map[string][]string{"groups": {"support"}}
-	h.handler.Connectors = []*connectors.Local{{
+	h.handler.Door.Connectors = []connectors.Connector{&connectors.Local{
 		ID: "local", Name: "Local people", Issuer: issuer, MaxAge: 15 * time.Minute, Hasher: hasher,
 		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}},
 		Tries: &connectors.Tries{Now: h.clock.now}, OTP: h.faults, Now: h.clock.now,

@@ -3,9 +3,11 @@ package staff
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -16,20 +18,18 @@ import (
 // redeem takes what the customer gave the agent: account and PIN, or email and
 // password.
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	agent := h.agent(r, a.Browser)
 	f := r.PostForm
 	byPassword := f.Has("email") || f.Has("password")
-	if agent == nil && !(byPassword && h.Holder) || agent != nil && !(h.mayRedeem(agent) && a.Fresh(agent.AuthTime, h.Now())) {
-		h.showSignIn(w, r, http.StatusUnprocessableEntity, a, templates.SignIn{
-			Problem: templates.Problem{Text: "Your sign-in has become too old. Sign in again; nothing was used up."}})
+	agent, ok := h.mayTry(w, r, a, byPassword && h.Holder)
+	if !ok {
 		return
 	}
 	var s credentials.Session
 	var err error
 	if byPassword {
-		s, err = h.Redeemer.Password(r.Context(), attempt(a, f.Get("form")), agent, f.Get("email"), credentials.NewSecret(f.Get("password")), f.Get("reason"))
+		s, err = h.Redeemer.Password(r.Context(), attempt(a, f), agent, f.Get("email"), credentials.NewSecret(f.Get("password")), f.Get("reason"))
 	} else {
-		s, err = h.Redeemer.PIN(r.Context(), attempt(a, f.Get("form")), *agent, f.Get("account"), credentials.NewSecret(f.Get("pin")), f.Get("reason"))
+		s, err = h.Redeemer.PIN(r.Context(), attempt(a, f), *agent, f.Get("account"), credentials.NewSecret(f.Get("pin")), f.Get("reason"))
 	}
 	if err != nil {
 		h.notRedeemed(w, r, a, agent, err)
@@ -37,16 +37,35 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Requ
 	}
 	h.leave(r, a, agent, s)
 	h.Cookies.Put(w, cookieSession, a.Browser, s.ID, sessionLife)
-	h.again(w, r, "/summary", a)
+	h.onward(w, r, "/summary?r="+url.QueryEscape(a.Sealed))
 }
 
-// attempt names the form that was sent, in the browser that it was shown in:
-// sending it twice is one attempt.
-func attempt(a provider.Request, form string) string {
+// mayTry returns who is about to try a credential. Where their proof is missing
+// or too old it asks for a new one, and reports false.
+func (h *Handler) mayTry(w http.ResponseWriter, r *http.Request, a provider.Request, nobodyIsFine bool) (*credentials.Agent, bool) {
+	agent, who := h.agent(r, a.Browser)
+	if agent == nil && nobodyIsFine || agent != nil && h.age(who) <= 1 && a.Fresh(agent.AuthTime, h.Now()) {
+		return agent, true
+	}
+	h.askWho(w, r, http.StatusUnprocessableEntity, a, templates.SignIn{
+		Problem: templates.Problem{Text: "Your sign-in has become too old. Sign in again; nothing was used up."}})
+	return nil, false
+}
+
+// attempt names the form that was sent, in the browser that it was shown in,
+// with what was typed: sending it twice is one attempt. With another secret it
+// is another one, which must not be answered with what the first came to.
+// Nobody can try secrets against the name: browser and form are random texts
+// that are kept nowhere.
+func attempt(a provider.Request, f url.Values) string {
+	form := f.Get("form")
 	if form == "" {
 		form = credentials.NewID()
 	}
-	sum := sha256.Sum256([]byte(a.Browser + "\x00" + form))
+	typed := []string{a.Browser, form, credentials.FoldHandle(f.Get("account")), credentials.FoldPIN(f.Get("pin")),
+		credentials.FoldEmail(f.Get("email")), strings.TrimSpace(f.Get("password"))}
+	text, _ := json.Marshal(typed) // only texts
+	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
@@ -79,6 +98,8 @@ func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider
 		problem.Text = unusableText(unusable.State)
 	case errors.Is(err, credentials.ErrTicket):
 		problem.Text, problem.Field = "The customer named a ticket for this access. Ask for it and write it under Reason, as they have it.", "reason"
+	case errors.Is(err, credentials.ErrKeyReused):
+		problem.Text, problem.Field = "This PIN was used just now, with the other button. Ask the customer for a new one.", noField
 	case errors.Is(err, credentials.ErrSuspended):
 		if err != credentials.ErrSuspended { //nolint:errorlint // joined with why it could not be written down
 			h.Log.ErrorContext(r.Context(), "an agent's suspension could not be written down", "error", err)
@@ -96,7 +117,7 @@ func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider
 func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, status int, a provider.Request, agent *credentials.Agent, problem templates.Problem) {
 	account, email, reason := r.PostForm.Get("account"), r.PostForm.Get("email"), r.PostForm.Get("reason")
 	if agent == nil {
-		h.showSignIn(w, r, status, a, templates.SignIn{Holder: &templates.LoginForm{Email: email, Reason: reason, Problem: problem}})
+		h.askWho(w, r, status, a, templates.SignIn{Holder: &templates.LoginForm{Email: email, Reason: reason, Problem: problem}})
 		return
 	}
 	open := "pin"

@@ -1,97 +1,65 @@
 package staff
 
 import (
-	"errors"
-	"io"
 	"net/http"
-	"strings"
-	"time"
+	"net/url"
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
-	"github.com/valetkey/valetkey/internal/web"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
 
-// halfway says that somebody's password was right; their code is asked for.
-type halfway struct {
-	Connector string `json:"c"`
-	Username  string `json:"u"`
-	At        int64  `json:"a"` // UTC seconds
+// openDoor tells the door what agents sign in for.
+func (h *Handler) openDoor() {
+	h.Door.Open = func(r *http.Request, request string) (signin.Errand, error) {
+		a, err := h.Provider.OpenRequest(request, h.Cookies.BrowserOf(r))
+		return errand(a), err
+	}
+	h.Door.Arrive, h.Door.Unrenewed, h.Door.Dress = h.arrive, h.unrenewed, h.dress
 }
 
-// halfwayLife is how long the code may take.
-const halfwayLife = 5 * time.Minute
-
-// password takes the username and password of a local person.
-func (h *Handler) password(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	username := strings.TrimSpace(r.PostForm.Get("username"))
-	again := templates.SignIn{Connector: r.PostForm.Get("connector"), Username: username}
-	c := h.connector(again.Connector)
-	if c == nil {
-		again.Connector = ""
-		h.showSignIn(w, r, http.StatusOK, a, again)
-		return
+// errand is an authorization request as the door knows it.
+func errand(a provider.Request) signin.Errand {
+	e := signin.Errand{Request: a.Sealed, Browser: a.Browser, ReturnTo: a.RedirectURI, Again: a.Wants("login"), MaxAge: a.MaxAge}
+	if a.MaxAge != nil && *a.MaxAge == 0 { // no proof from before is that new
+		e.Again = true
 	}
-	person, needsCode, err := c.Password(r.Context(), web.Address(r.Context()), username, r.PostForm.Get("password"))
+	return e
+}
+
+// dress adds the app's name, and the form for whoever needs no sign-in.
+func (h *Handler) dress(e signin.Errand, p *templates.SignIn) {
+	a, err := h.Provider.OpenRequest(e.Request, e.Browser)
 	if err != nil {
-		h.notSignedIn(w, r, err, func(status int, p templates.Problem) {
-			again.Problem = p
-			h.showSignIn(w, r, status, a, again)
-		}, "That did not match. Check your username and password.")
-		return
+		return // it has become too old just now, as the next step will say
 	}
-	if needsCode {
-		h.showCode(w, r, http.StatusOK, a, halfway{c.ID, person.Username, h.Now().Unix()}, templates.Code{Name: person.Name})
-		return
+	p.Client = h.client(a)
+	if h.Holder && p.Holder == nil {
+		p.Holder = &templates.LoginForm{Email: hintedEmail(a)}
 	}
-	h.arrive(w, r, a, c, person)
+	if p.Holder != nil {
+		p.Holder.Request, p.Holder.Form = a.Sealed, credentials.NewID()
+	}
 }
 
-func (h *Handler) showCode(w http.ResponseWriter, r *http.Request, status int, a provider.Request, half halfway, p templates.Code) {
-	p.Request, p.Proof = a.Sealed, h.Proofs.SealJSON(half, a.Browser)
-	h.show(w, r, status, a, func(w io.Writer) error { return h.Pages.Set.Code(w, p) })
+// askWho asks who the agent is.
+func (h *Handler) askWho(w http.ResponseWriter, r *http.Request, status int, a provider.Request, p templates.SignIn) {
+	h.Door.Ask(w, r, status, errand(a), chosen(r), p)
 }
 
-// code takes the one-time code that follows the password.
-func (h *Handler) code(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	var half halfway
-	err := h.Proofs.OpenJSON(r.PostForm.Get("proof"), a.Browser, &half)
-	c := h.connector(half.Connector)
-	if err != nil || c == nil || h.Now().Sub(time.Unix(half.At, 0)) > halfwayLife {
-		h.showSignIn(w, r, http.StatusUnprocessableEntity, a, templates.SignIn{Connector: half.Connector,
-			Problem: templates.Problem{Text: "That took too long. Sign in again."}})
-		return
+// chosen is the connector that the agent chose by name.
+func chosen(r *http.Request) string {
+	if r.Method != http.MethodGet {
+		return ""
 	}
-	person, err := c.Code(r.Context(), web.Address(r.Context()), half.Username, r.PostForm.Get("code"))
-	if err != nil {
-		h.notSignedIn(w, r, err, func(status int, p templates.Problem) {
-			h.showCode(w, r, status, a, half, templates.Code{Problem: p})
-		}, "That code did not match, or was used before. Wait for the next one.")
-		return
-	}
-	h.arrive(w, r, a, c, person)
-}
-
-// notSignedIn shows why somebody is not signed in.
-func (h *Handler) notSignedIn(w http.ResponseWriter, r *http.Request, err error, show func(int, templates.Problem), wrong string) {
-	switch {
-	case errors.Is(err, connectors.ErrNoSignIn):
-		show(http.StatusUnprocessableEntity, templates.Problem{Text: wrong})
-	case errors.Is(err, connectors.ErrTooMany):
-		show(http.StatusTooManyRequests, templates.Problem{Text: "Too many sign-ins have failed. Wait a while, then try again."})
-	case errors.Is(err, connectors.ErrNotAllowed):
-		h.Pages.Failure(w, r, templates.Failure{Status: http.StatusForbidden, Text: "Your account is not one of those that may give support."})
-	default:
-		h.unavailable(w, r, err)
-	}
+	return r.URL.Query().Get("connector")
 }
 
 // arrive remembers the agent, unless they are suspended, and goes on.
-func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, a provider.Request, c *connectors.Local, person connectors.Person) {
-	agent := c.Agent(person)
-	suspended, err := h.Store.Suspended(r.Context(), agent.Key())
+func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, e signin.Errand, p connectors.Proof) {
+	suspended, err := h.Store.Suspended(r.Context(), p.Agent().Key())
 	if err != nil {
 		h.unavailable(w, r, err)
 		return
@@ -100,13 +68,24 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, a provider.Requ
 		h.suspended(w, r)
 		return
 	}
-	h.signedIn(w, a.Browser, agent)
-	h.again(w, r, "/sign-in", a)
+	a, err := h.Provider.OpenRequest(e.Request, e.Browser)
+	if err == nil && !a.Fresh(p.AuthTime, h.Now()) { // or the agent would go in circles
+		h.Pages.Fail(w, r, http.StatusForbidden, "The app asks for a newer sign-in than your company's gave.")
+		return
+	}
+	h.Door.Remember(w, e.Browser, p)
+	h.onward(w, r, "/sign-in?r="+url.QueryEscape(e.Request))
 }
 
-// signOut ends the session of this browser and forgets the agent.
+// unrenewed goes on with the proof there is, or asks for a new one.
+func (h *Handler) unrenewed(w http.ResponseWriter, r *http.Request, e signin.Errand) {
+	h.onward(w, r, "/sign-in?renewed=no&r="+url.QueryEscape(e.Request))
+}
+
+// signOut ends the session of this browser and forgets the agent. Nobody is
+// signed in again at once.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	agent := h.agent(r, a.Browser)
+	agent, _ := h.agent(r, a.Browser)
 	s, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && s != nil {
 		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
@@ -116,7 +95,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, a provider.Req
 		return
 	}
 	h.drop(w)
-	h.again(w, r, "/sign-in", a)
+	h.again(w, r, a)
 }
 
 // markOf names the agent in the record of what they ended.

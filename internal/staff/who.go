@@ -12,58 +12,43 @@ import (
 	"github.com/valetkey/valetkey/templates"
 )
 
-// The cookies of agents; owners have others.
-const (
-	cookieAgent   = "agent"
-	cookieSession = "session"
-)
+// cookieSession holds the id of the browser's support session.
+const cookieSession = "session"
 
-// agentLife is how long a browser remembers who its agent is. To redeem, the
-// proof must be newer than the connector's max_age, whatever this says.
-const agentLife = 8 * time.Hour
-
-// sessionLife is how long a browser keeps the id of its support session. The
-// session itself ends when the store says so.
+// sessionLife is how long a browser keeps that id. The session itself ends when
+// the store says so.
 const sessionLife = 24 * time.Hour
-
-// signedIn remembers the agent in this browser, under a new value.
-func (h *Handler) signedIn(w http.ResponseWriter, browser string, agent credentials.Agent) {
-	h.Cookies.Put(w, cookieAgent, browser, agent, agentLife)
-}
 
 // drop forgets agent and session in this browser.
 func (h *Handler) drop(w http.ResponseWriter) {
-	h.Cookies.Drop(w, cookieAgent)
+	h.Door.Forget(w)
 	h.Cookies.Drop(w, cookieSession)
 }
 
-func (h *Handler) connector(id string) *connectors.Local {
-	for _, c := range h.Connectors {
-		if c.ID == id {
-			return c
-		}
+// agent returns who is signed in in this browser, if they still may be, and
+// when that was last confirmed.
+func (h *Handler) agent(r *http.Request, browser string) (*credentials.Agent, *connectors.Proof) {
+	p := h.Door.Who(r, browser)
+	if p == nil {
+		return nil, nil
 	}
-	return nil
+	agent := p.Agent()
+	return &agent, p
 }
 
-// agent returns who is signed in in this browser, if they still may be.
-func (h *Handler) agent(r *http.Request, browser string) *credentials.Agent {
-	var a credentials.Agent
-	if !h.Cookies.Get(r, cookieAgent, browser, &a) || h.Now().Sub(a.AuthTime) > agentLife {
-		return nil
+// age is how long ago the agent's proof was confirmed, as a share of how old it
+// may be when a credential is redeemed: above 1 it is too old.
+func (h *Handler) age(p *connectors.Proof) float64 {
+	c := h.Door.Find(p.Connector)
+	if c == nil || c.About().MaxAge <= 0 {
+		return 2 // nothing vouches for them any more
 	}
-	c := h.connector(a.Connector)
-	if c == nil || !c.Knows(a) {
-		return nil
-	}
-	return &a
+	return float64(h.Now().Sub(p.ProvedAt)) / float64(c.About().MaxAge)
 }
 
-// mayRedeem reports whether the agent's proof is new enough to redeem with.
-func (h *Handler) mayRedeem(a *credentials.Agent) bool {
-	c := h.connector(a.Connector)
-	return c != nil && h.Now().Sub(a.AuthTime) <= c.MaxAge
-}
+// renewAt is the age from which a proof is renewed before a form is shown, so
+// that it does not become too old while the form is filled in.
+const renewAt = 0.5
 
 // here returns the live session of this browser, nil for none. A session of an
 // agent is only there while that agent is signed in.

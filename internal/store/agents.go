@@ -90,7 +90,7 @@ func (s *Store) endAgent(ctx context.Context, agent string) error {
 		if err := t.holdOf(agent); err != nil {
 			return err
 		}
-		return t.endAll(liveOfAgent, credentials.CauseOperator, credentials.Mark{Who: "operator"}, agent)
+		return t.endAll(liveOfAgent, credentials.CauseOperator, byOperator, agent)
 	})
 }
 

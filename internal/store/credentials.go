@@ -68,7 +68,8 @@ func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.M
 			return err
 		}
 		if id == "" {
-			return t.revokeAll(account, by)
+			_, err := t.revokeAll(account, credentials.CauseRevoked, by)
+			return err
 		}
 		c, err := t.credential(account, id)
 		if err != nil {
@@ -81,22 +82,33 @@ func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.M
 	})
 }
 
-func (t *tx) revokeAll(account string, by credentials.Mark) error {
-	var live []credentials.Credential
-	err := t.each(selectLive, func(r *sql.Rows) error {
-		c, err := scanCredential(r)
-		live = append(live, c)
-		return err
-	}, account)
+// revokeAll revokes every live credential of a held account and ends every
+// session. It returns how many credentials were alive.
+func (t *tx) revokeAll(account string, cause credentials.Cause, by credentials.Mark) (int, error) {
+	n, err := t.revokeSome(selectLive, by, account)
 	if err != nil {
-		return err
+		return n, err
 	}
-	for _, c := range live {
+	return n, t.endAll(liveOfAccount, cause, by, account)
+}
+
+// revokeSome revokes the credentials that a query finds.
+func (t *tx) revokeSome(query string, by credentials.Mark, args ...any) (int, error) {
+	var found []credentials.Credential
+	err := t.each(query, func(r *sql.Rows) error {
+		c, err := scanCredential(r)
+		found = append(found, c)
+		return err
+	}, args...)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range found {
 		if err := t.revoke(c, by); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return t.endAll(liveOfAccount, credentials.CauseRevoked, by, account)
+	return len(found), nil
 }
 
 // revoke kills the credential in whatever state it is; one that was revoked

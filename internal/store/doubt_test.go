@@ -59,7 +59,7 @@ func TestAStuckDatabaseIsNotWaitedForWithoutEnd(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := w.Reserve(t.Context(), credentials.Try{ID: "x", Agent: agent(2), Handle: "hacme", Digits: 6})
+		_, err := w.Reserve(t.Context(), trying("x", agent(2), "hacme"))
 		done <- err
 	}()
 	select {
@@ -82,7 +82,7 @@ func TestAWrongTryOfOneAccountDoesNotWaitForAnother(t *testing.T) {
 	var held [2]credentials.Reservation
 	for i, handle := range []string{"hacme", "hother"} {
 		var err error
-		if held[i], err = w.Reserve(t.Context(), credentials.Try{ID: handle, Agent: agent(i), Handle: handle, Digits: 6}); err != nil {
+		if held[i], err = w.Reserve(t.Context(), trying(handle, agent(i), handle)); err != nil {
 			t.Fatal(err)
 		}
 	}

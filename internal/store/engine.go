@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,8 +33,13 @@ type engine struct {
 // says otherwise.
 const maxConns = 20
 
-func openEngine(ctx context.Context, dsn string) (*engine, error) {
+// openEngine opens a database. alone keeps everybody else out where the engine
+// can: from an SQLite file, as long as it is open.
+func openEngine(ctx context.Context, dsn string, alone bool) (*engine, error) {
 	if path, is := strings.CutPrefix(dsn, "sqlite:"); is {
+		if alone {
+			return openSQLiteAlone(ctx, path)
+		}
 		return openSQLite(path)
 	}
 	return openPostgres(ctx, dsn)
@@ -47,14 +53,12 @@ func openSQLite(path string) (*engine, error) {
 		return nil, fmt.Errorf("the database %s cannot be opened: %w", path, err)
 	}
 	_ = f.Close()
-	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
-	write, err := sql.Open("sqlite", base+"&_txlock=immediate")
+	write, err := connectSQLite(path, writeWait, "&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", base+"&_pragma=query_only(1)")
+	read, err := connectSQLite(path, writeWait, "&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -64,6 +68,42 @@ func openSQLite(path string) (*engine, error) {
 		name: "SQLite", dialect: goose.DialectSQLite3, prepare: true, write: write, read: read,
 		close: func() { _ = read.Close(); _ = write.Close() },
 	}, nil
+}
+
+// openSQLiteAlone opens an existing file for a single connection, and fails
+// while any other program has it open.
+func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("the database cannot be opened: %w", err)
+	}
+	db, err := connectSQLite(path, 0, "&_txlock=immediate&_pragma=locking_mode(EXCLUSIVE)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	tx, err := db.BeginTx(ctx, nil) // takes the lock, which outlives the transaction
+	if err == nil {
+		err = tx.Rollback()
+	}
+	if err != nil {
+		_ = db.Close()
+		if passing(err) {
+			return nil, fmt.Errorf("another program has the database %s open: stop the broker first", path)
+		}
+		return nil, fmt.Errorf("the database %s cannot be read: %w", path, err)
+	}
+	return &engine{
+		name: "SQLite", dialect: goose.DialectSQLite3, prepare: true, write: db, read: db,
+		close: func() { _ = db.Close() },
+	}, nil
+}
+
+// writeWait is how long one connection to SQLite waits for another's write.
+const writeWait = 5 * time.Second
+
+func connectSQLite(path string, wait time.Duration, options string) (*sql.DB, error) {
+	return sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s",
+		(&url.URL{Path: path}).EscapedPath(), wait.Milliseconds(), options))
 }
 
 func openPostgres(ctx context.Context, dsn string) (*engine, error) {

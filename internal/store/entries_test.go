@@ -17,6 +17,8 @@ func TestEntryOfEveryVerb(t *testing.T) {
 		"password": {credentials.RecordOpened: 1}, "issue": {credentials.RecordToken: 1}, "refresh": {credentials.RecordToken: 1},
 		"act": {credentials.RecordAction: 1}, "end": {credentials.RecordEnded: 1}, "reserve": {}, "touch": {},
 		"revoke":  {credentials.RecordRevoked: 2, credentials.RecordEnded: 1},
+		"verify":  {credentials.RecordVerified: 1},
+		"erase":   {credentials.RecordRevoked: 2, credentials.RecordEnded: 1, credentials.RecordAccountErased: 1},
 		"suspend": {credentials.RecordSuspended: 1, credentials.RecordEnded: 1},
 	}
 	t.Parallel()
@@ -26,7 +28,7 @@ func TestEntryOfEveryVerb(t *testing.T) {
 			s := open(t, storetest.SQLite(t)).scene()
 			count := func() map[string]int {
 				out := map[string]int{}
-				for _, chain := range []string{itself, "acme", "new"} {
+				for _, chain := range []string{itself, "acme", "beta", "new"} {
 					for kind, n := range s.kinds(chain) {
 						out[kind] += n
 					}

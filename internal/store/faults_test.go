@@ -22,6 +22,7 @@ type scene struct {
 	*world
 	session credentials.Session // with a refresh token "r0" and a token for actions
 	held    credentials.Reservation
+	calling credentials.Reservation // to verify a caller
 }
 
 func (w *world) scene() *scene {
@@ -35,7 +36,13 @@ func (w *world) scene() *scene {
 	w.mint(minting("acme", "654321", func(m *credentials.Minting) { m.Credential.Tries = 1 }))
 	w.mint(login("acme", "guest@x.example"))
 	var err error
-	if s.held, err = w.Reserve(w.t.Context(), credentials.Try{ID: "held", Agent: agent(2), Handle: "hacme", Digits: 6}); err != nil {
+	if s.held, err = w.Reserve(w.t.Context(), trying("held", agent(2), "hacme")); err != nil {
+		w.t.Fatal(err)
+	}
+	w.mint(minting("beta", "654321"))
+	calling := trying("calling", agent(4), "hbeta")
+	calling.Verify, calling.Client = true, "console"
+	if s.calling, err = w.Reserve(w.t.Context(), calling); err != nil {
 		w.t.Fatal(err)
 	}
 	return s
@@ -55,11 +62,15 @@ func (s *scene) verbs() map[string]func(context.Context) error {
 		},
 		"revoke": func(ctx context.Context) error { return s.Revoke(ctx, "acme", "", byOwner) },
 		"reserve": func(ctx context.Context) error {
-			_, err := s.Reserve(ctx, credentials.Try{ID: "1", Agent: a, Handle: "hacme", Digits: 6})
+			_, err := s.Reserve(ctx, trying("1", a, "hacme"))
 			return err
 		},
 		"settle right": func(ctx context.Context) error {
 			_, err := s.Settle(ctx, credentials.Settlement{Reservation: s.held, Matched: s.held.PINs[0].ID, SID: "sid"})
+			return err
+		},
+		"verify": func(ctx context.Context) error {
+			_, err := s.Settle(ctx, credentials.Settlement{Reservation: s.calling, Matched: s.calling.PINs[0].ID, Reason: "why"})
 			return err
 		},
 		"settle wrong": func(ctx context.Context) error {
@@ -92,6 +103,11 @@ func (s *scene) verbs() map[string]func(context.Context) error {
 			_, err := s.End(ctx, "acme", s.session.ID, credentials.CauseSignedOut, mark)
 			return err
 		},
+		"erase": func(ctx context.Context) error {
+			s.erased = true
+			_, err := s.EraseAccount(ctx, "acme")
+			return err
+		},
 		"suspend": func(ctx context.Context) error { return s.Suspend(ctx, agent(1).Key(), true, mark) },
 	}
 }
@@ -101,9 +117,11 @@ func (w *world) contents() string {
 	w.t.Helper()
 	var out strings.Builder
 	for _, table := range []string{
-		"SELECT id, name, seq, at FROM accounts ORDER BY id", "SELECT id, suspended_at, seen_at FROM agents ORDER BY id",
-		"SELECT id, state, reserved, wrong, uses_left, ticket_misses FROM credentials ORDER BY id",
-		"SELECT sid, active_at, auth_time, ended_at, cause FROM sessions ORDER BY sid", "SELECT id, state, compared, forgiven, sid FROM tries ORDER BY id",
+		"SELECT id, name, handle_key, seq, at FROM accounts ORDER BY id", "SELECT id, subject, suspended_at, seen_at FROM agents ORDER BY id",
+		"SELECT id, state, reserved, wrong, uses_left, ticket_misses, minter_name FROM credentials ORDER BY id",
+		"SELECT sid, active_at, auth_time, ended_at, cause, reason, owner_sub FROM sessions ORDER BY sid",
+		"SELECT id, state, compared, forgiven, sid, verified, verified_at, reason FROM tries ORDER BY id",
+		"SELECT recovering FROM installation", "SELECT count(*) FROM signing_keys",
 		"SELECT hour, n, weak FROM wrong_hours ORDER BY hour", "SELECT id, sid, at FROM grants ORDER BY id",
 		"SELECT made_at, replaced_at, spent FROM refresh_tokens ORDER BY hash", "SELECT audience, id, seq FROM actions ORDER BY audience, id",
 		"SELECT client, request_key, credential FROM idempotency ORDER BY client, request_key", "SELECT chain, seq, kind FROM record ORDER BY chain, seq",
@@ -137,6 +155,7 @@ func (w *world) contents() string {
 // names are the verbs, in no order.
 func names() []string {
 	s := &scene{world: &world{clock: &clock{}}, held: credentials.Reservation{PINs: make([]credentials.Candidate, 1)}}
+	s.calling = s.held
 	var out []string
 	for name := range s.verbs() {
 		out = append(out, name)
@@ -304,11 +323,16 @@ func (w *world) reads(s credentials.Session) map[string]error {
 	_, out["credential"] = w.Credential(ctx, "acme", s.Credential)
 	_, out["credentials"] = w.Credentials(ctx, "acme", credentials.Page{Limit: 1})
 	_, out["sessions"] = w.Sessions(ctx, "acme", credentials.Page{Limit: 1})
+	_, out["usable"] = w.Usable(ctx, "acme", 1)
+	_, out["visits"] = w.Visits(ctx, "acme", 1)
+	_, out["names"] = w.Names(ctx, "acme", []string{s.ID})
 	_, out["record"] = w.Record(ctx, "acme", credentials.RecordPage{Limit: 1})
 	_, out["refresh token"] = w.RefreshToken(ctx, []byte("r0"))
 	_, out["agents"] = w.Agents(ctx)
 	_, out["signing keys"] = w.Ring(ctx, []string{"RS256"})
 	_, out["otp"] = w.UseOTP(ctx, "sam", 1)
+	_, out["recovery"] = w.Recover(ctx)
+	_, out["erasing a person"] = w.ErasePerson(ctx, owner.Issuer, owner.Subject)
 	return out
 }
 

@@ -59,7 +59,7 @@ func TestReplacement(t *testing.T) {
 func TestReplacedInFlight(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "111111"))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
+		held, err := w.Reserve(t.Context(), trying("1", agent(1), "hacme"))
 		if err != nil {
 			t.Fatal(err)
 		}

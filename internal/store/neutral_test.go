@@ -12,13 +12,13 @@ import (
 
 // TestNeutrality: unknown account, no live PIN, wrong, dead and expired PIN,
 // and an account over its limit take the same statements and get the same
-// answer; so do unknown, wrong and dead logins.
+// answer, to redeem and to verify; so do unknown, wrong and dead logins.
 func TestNeutrality(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		_, redeem := w.minter()
-		for _, id := range []string{"wrong", "several", "last", "none", "revoked", "burned", "expired", "used", "closed"} {
+		for _, id := range []string{"wrong", "several", "last", "final", "none", "revoked", "burned", "expired", "used", "closed"} {
 			tries := 5
-			if id == "last" {
+			if id == "last" || id == "final" {
 				tries = 1
 			}
 			w.mint(minting(id, "123456", func(m *credentials.Minting) { m.Credential.Tries = tries }))
@@ -27,17 +27,34 @@ func TestNeutrality(t *testing.T) {
 		w.mint(minting("several", "222222", func(m *credentials.Minting) { m.Credential.Policy = "two-day-pin" }))
 		w.prepareDead()
 		var want []string
-		for i, handle := range []string{"nobody", "hwrong", "hseveral", "hlast", "hnone", "hrevoked", "hburned", "hexpired", "hused", "hclosed"} {
-			var got []string
-			w.probe = func(statement string) error { got = append(got, statement); return nil }
-			_, err := redeem.PIN(t.Context(), credentials.NewID(), agent(100+i), handle, credentials.NewSecret("000000"), "why")
-			w.probe = nil
-			got = append(got, fmt.Sprintf("%#v", err))
-			if want == nil {
-				want = got
+		pin := credentials.NewSecret("000000")
+		for i, handle := range []string{"nobody", "hwrong", "hseveral", "hlast", "hfinal", "hnone", "hrevoked", "hburned", "hexpired", "hused", "hclosed"} {
+			tries := map[string]func() error{
+				"redeem": func() error {
+					_, err := redeem.PIN(t.Context(), credentials.NewID(), agent(100+i), handle, pin, "why")
+					return err
+				},
+				"verify": func() error {
+					a := credentials.Attempt{ID: credentials.NewID(), Agent: agent(300 + i), Client: "console"}
+					_, err := redeem.Verify(t.Context(), a, handle, pin, "why")
+					return err
+				},
 			}
-			if !isNoMatch(err) || !slices.Equal(got, want) {
-				t.Errorf("%s takes\n%s\nnot\n%s", handle, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			if handle == "hfinal" { // whoever comes first kills it
+				delete(tries, "redeem")
+			}
+			for how, try := range tries {
+				var got []string
+				w.probe = func(statement string) error { got = append(got, statement); return nil }
+				err := try()
+				w.probe = nil
+				got = append(got, fmt.Sprintf("%#v", err))
+				if want == nil {
+					want = got
+				}
+				if !isNoMatch(err) || !slices.Equal(got, want) {
+					t.Errorf("%s %s takes\n%s\nnot\n%s", how, handle, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				}
 			}
 		}
 		want = nil

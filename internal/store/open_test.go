@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -120,12 +121,12 @@ func TestClockBehind(t *testing.T) {
 	w.clock.add(-time.Microsecond)
 	check(credentials.ErrClock)
 	verbs := s.verbs()
-	for _, name := range []string{"mint", "reserve", "settle right", "settle wrong", "password", "issue", "refresh", "touch", "act"} {
+	for _, name := range []string{"mint", "reserve", "settle right", "settle wrong", "verify", "password", "issue", "refresh", "touch", "act"} {
 		if err := verbs[name](t.Context()); !errors.Is(err, credentials.ErrClock) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, name := range []string{"end", "suspend", "revoke"} {
+	for _, name := range []string{"end", "suspend", "revoke", "erase"} {
 		if err := verbs[name](t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -206,6 +207,63 @@ func TestPrune(t *testing.T) {
 			}
 			w.clock.add(25 * time.Hour)
 		}
+	})
+}
+
+// TestPruneTokens: codes and refresh tokens go two days after their session's
+// end, a batch at a time, and no sooner; what they were for is refused with them
+// and without.
+func TestPruneTokens(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s, lives := w.enter(agent(1), "acme", "111111"), w.mint(login("acme", "g@x.example", func(m *credentials.Minting) {
+			m.Credential.RedeemWithin, m.Credential.Session, m.Credential.Idle = 2000*time.Hour, 2000*time.Hour, 2000*time.Hour
+		}))
+		a := agent(2)
+		long, err := w.password("1", &a, lives.Email, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, of := range []credentials.Session{s, long} {
+			g := grant(of)
+			g.ID, g.Refresh = fmt.Sprint("code", i), w.token(of, fmt.Sprint("r", i))
+			if _, err := w.Issue(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// More than a batch of them.
+		if _, err := w.engine.write.ExecContext(t.Context(), `INSERT INTO grants WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $1)
+SELECT 'g' || g.i, sid, client, audience, scope, at FROM grants, g WHERE id = 'code0'`, sweepBatch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.End(t.Context(), "acme", s.ID, credentials.CauseSignedOut, byOwner); err != nil {
+			t.Fatal(err)
+		}
+		left := func(want string) {
+			t.Helper()
+			if err := w.SweepOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(w.number(`SELECT count(*) FROM grants`), " ", w.number(`SELECT count(*) FROM refresh_tokens`)); got != want {
+				t.Errorf("%s codes and refresh tokens are left, want %s", got, want)
+			}
+		}
+		w.clock.add(keepGrants - time.Microsecond)
+		left(fmt.Sprint(sweepBatch+2, " 2"))
+		w.clock.add(time.Microsecond)
+		left("2 1") // one batch
+		left("1 1") // those of the session that lives
+		again := grant(s)
+		again.ID = "code0"
+		if _, err := w.Issue(t.Context(), again); !isEnded(err, credentials.CauseSignedOut) {
+			t.Errorf("a code whose row is gone: %v", err)
+		}
+		if _, err := w.refresh([]byte("r0"), []byte("next")); !errors.Is(err, credentials.ErrInvalidGrant) {
+			t.Errorf("a refresh token whose row is gone: %v", err)
+		}
+		if _, err := w.refresh([]byte("r1"), []byte("r2")); err != nil {
+			t.Errorf("the one of a session that lives: %v", err)
+		}
+		w.sound()
 	})
 }
 

@@ -92,7 +92,7 @@ func TestRightLastGuessInFlight(t *testing.T) {
 		w.mint(minting("acme", "123456"))
 		var held []credentials.Reservation
 		for i := range 6 {
-			r, err := w.Reserve(t.Context(), credentials.Try{ID: fmt.Sprint(i), Agent: agent(i), Handle: "hacme", Digits: 6})
+			r, err := w.Reserve(t.Context(), trying(fmt.Sprint(i), agent(i), "hacme"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,22 +10,26 @@ import (
 )
 
 // sessionColumns are in the order of scanSession.
-const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent_issuer, agent_sub, agent_name, agent_email,
+const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name, agent_email,
 connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause`
 
-func scanSession(r *sql.Rows) (credentials.Session, error) {
+// scanSession reads a session, and what a query selects after its columns.
+func scanSession(r *sql.Rows, more ...any) (credentials.Session, error) {
 	var s credentials.Session
 	var a credentials.Agent
-	var scopes, amr string
+	var agent, scopes, amr string
 	var opened, ends, idle, active, auth, ended int64
-	err := r.Scan(&s.ID, &s.Account.ID, &s.Account.Name, &s.Account.Handle, &s.Credential, &s.Kind, &s.Policy,
-		&a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Connector, &scopes, &s.Ticket, &s.Reason, &s.Contact, &s.Email, &s.OwnerSub,
-		&opened, &ends, &idle, &active, &auth, &amr, &ended, &s.Cause)
+	err := r.Scan(append([]any{&s.ID, &s.Account.ID, &s.Account.Name, &s.Account.Handle, &s.Credential, &s.Kind, &s.Policy,
+		&agent, &a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Connector, &scopes, &s.Ticket, &s.Reason, &s.Contact, &s.Email, &s.OwnerSub,
+		&opened, &ends, &idle, &active, &auth, &amr, &ended, &s.Cause}, more...)...)
 	s.Scopes, s.AMR = strings.Fields(scopes), strings.Fields(amr)
 	s.OpenedAt, s.EndsAt, s.Idle, s.ActiveAt = fromMicros(opened), fromMicros(ends), time.Duration(idle)*time.Microsecond, fromMicros(active)
 	s.AuthTime, s.EndedAt = fromMicros(auth), fromMicros(ended)
-	if a.Subject != "" {
+	if agent != "" {
 		a.AuthTime, a.AMR = s.AuthTime, s.AMR
+		if a.Subject == "" {
+			a.Erased = agent
+		}
 		s.Agent = &a
 	}
 	return s, err

@@ -27,11 +27,11 @@ verifier = CASE WHEN wrong + 1 >= tries THEN NULL ELSE verifier END` + triedPINs
 )
 
 // Settle implements credentials.Store.
-func (s *Store) Settle(ctx context.Context, in credentials.Settlement) (credentials.Session, error) {
-	var out credentials.Session
+func (s *Store) Settle(ctx context.Context, in credentials.Settlement) (credentials.Outcome, error) {
+	var out credentials.Outcome
 	var refusal error
 	err := s.guarded(ctx, func(t *tx) error {
-		out, refusal = credentials.Session{}, nil
+		out, refusal = credentials.Outcome{}, nil
 		suspended, err := t.agent(in.Agent)
 		if err != nil {
 			return err
@@ -143,9 +143,9 @@ func (t *tx) giveBack(in credentials.Settlement, sid string) error {
 	return t.settle(in.ID, tryRight, sid)
 }
 
-// right consumes a use of the PIN that matched, if it can still be used, and
-// opens the session.
-func (t *tx) right(in credentials.Settlement) (out credentials.Session, refusal, err error) {
+// right consumes a use of the PIN that matched, if it can still be used, for
+// what it was asked for.
+func (t *tx) right(in credentials.Settlement) (out credentials.Outcome, refusal, err error) {
 	c, err := t.credential(in.Account, in.Matched)
 	if err != nil {
 		return out, nil, err
@@ -160,14 +160,39 @@ func (t *tx) right(in credentials.Settlement) (out credentials.Session, refusal,
 	if err := t.save(c); err != nil {
 		return out, nil, err
 	}
-	out = c.Open(in.SID, t.head(in.Account).Account, &in.Agent, in.Reason, t.now)
-	if err := t.giveBack(in, out.ID); err != nil {
-		return out, nil, err
+	account := t.head(in.Account).Account
+	if in.Verify {
+		out.Verified = c.Verify(account, in.Reason, t.now)
+		err = t.verified(in, out.Verified)
+	} else {
+		out.Session = c.Open(in.SID, account, &in.Agent, in.Reason, t.now)
+		err = t.entered(in, out.Session)
 	}
-	if _, err := t.exec(forgiveTry, in.Agent.Key(), in.Account); err != nil {
-		return out, nil, err
+	if err == nil {
+		_, err = t.exec(forgiveTry, in.Agent.Key(), in.Account)
 	}
-	return out, nil, t.open(out, "pin/"+in.ID)
+	return out, nil, err
+}
+
+func (t *tx) entered(in credentials.Settlement, s credentials.Session) error {
+	if err := t.giveBack(in, s.ID); err != nil {
+		return err
+	}
+	return t.open(s, "pin/"+in.ID)
+}
+
+const keepVerified = `UPDATE tries SET verified = $2, verified_at = $3, reason = $4 WHERE id = $1`
+
+// verified keeps what the attempt is answered with when it is sent again.
+func (t *tx) verified(in credentials.Settlement, v credentials.Verified) error {
+	if err := t.giveBack(in, ""); err != nil {
+		return err
+	}
+	if _, err := t.exec(keepVerified, in.ID, v.Credential, micros(v.At), v.Reason); err != nil {
+		return err
+	}
+	_, err := t.record(in.Account, credentials.DraftVerified(in, v))
+	return err
 }
 
 // wrongTicket refuses a right PIN whose ticket was not named. That costs

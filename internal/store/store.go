@@ -19,6 +19,7 @@ type Options struct {
 	DSN     string // sqlite:PATH or a postgres:// URL
 	Secrets *keys.Secrets
 	Migrate bool // bring the schema up to date first
+	Recover bool // for Store.Recover: alone with the database, whatever became of a recovery before
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -45,7 +46,7 @@ var (
 // Open opens the database, migrates it if asked to, and checks that it belongs
 // to these secrets and to a schema that this program knows.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	e, err := openEngine(ctx, o.DSN)
+	e, err := openEngine(ctx, o.DSN, o.Recover)
 	if err != nil {
 		return nil, err
 	}
@@ -56,22 +57,26 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := s.prepareToServe(ctx, o.Migrate); err != nil {
+	if err := s.prepareToServe(ctx, o); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Store) prepareToServe(ctx context.Context, migrate bool) error {
+func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	if err := s.engine.write.PingContext(ctx); err != nil {
 		return fmt.Errorf("the database cannot be reached: %w", err)
 	}
-	if err := s.migrate(ctx, migrate); err != nil {
+	if err := s.migrate(ctx, o.Migrate); err != nil {
 		return err
 	}
-	if err := s.installation(ctx); err != nil {
+	recovering, err := s.installation(ctx)
+	if err != nil {
 		return err
+	}
+	if recovering && !o.Recover {
+		return errors.New("a recovery of this database was begun and has not come to its end: run «valetkey recover --config FILE» again")
 	}
 	return s.CheckClock(ctx)
 }
@@ -102,26 +107,28 @@ const (
 	insertCounter      = `INSERT INTO endings_counter (one, epoch, n) VALUES (1, $1, 0) ON CONFLICT DO NOTHING`
 	insertItself       = `INSERT INTO accounts (id, connector, name, handle, handle_key, salt, seq, hash, at, touched)
 VALUES ('', '', '', '', '', $1, 0, $2, 0, 0) ON CONFLICT DO NOTHING`
-	selectInstallation = `SELECT id, check_value FROM installation WHERE one = 1`
+	selectInstallation = `SELECT id, check_value, recovering FROM installation WHERE one = 1`
 )
 
 // installation makes the installation's rows in an empty database, and refuses
-// one that was made with other secrets.
-func (s *Store) installation(ctx context.Context) error {
+// one that was made with other secrets. recovering: a recovery has begun.
+func (s *Store) installation(ctx context.Context) (recovering bool, err error) {
 	var check []byte
-	err := s.engine.write.QueryRowContext(ctx, selectInstallation).Scan(&s.ID, &check)
-	if errors.Is(err, sql.ErrNoRows) {
+	read := func() error {
+		return s.engine.write.QueryRowContext(ctx, selectInstallation).Scan(&s.ID, &check, &recovering)
+	}
+	if err = read(); errors.Is(err, sql.ErrNoRows) {
 		if err = s.found(ctx); err == nil {
-			err = s.engine.write.QueryRowContext(ctx, selectInstallation).Scan(&s.ID, &check)
+			err = read()
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("the installation cannot be read: %w", err)
+		return false, fmt.Errorf("the installation cannot be read: %w", err)
 	}
 	if string(check) != string(s.secrets.Check(s.ID)) {
-		return errors.New("the secrets file is not the one that this database was made with: restore the right file, or copy it from another node")
+		return false, errors.New("the secrets file is not the one that this database was made with: restore the right file, or copy it from another node")
 	}
-	return nil
+	return recovering, nil
 }
 
 // found makes the rows of a new installation; of several nodes one wins.

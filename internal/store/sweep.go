@@ -18,6 +18,7 @@ const (
 	lapseAfter  = time.Minute // twice what a hash may wait and a verb may take
 	keepTries   = 48 * time.Hour
 	keepKeys    = 48 * time.Hour
+	keepGrants  = 48 * time.Hour // after the session's end: apps may report an action, and ask why it was refused, so late
 	pruneEvery  = time.Hour
 	otpStep     = 30 // seconds, RFC 6238
 	expiredText = string(credentials.Expired)
@@ -29,6 +30,9 @@ const (
 	markExpired   = `UPDATE credentials SET state = $2, verifier = NULL WHERE id = $1 AND state = 'live' AND redeem_by <= $3`
 	unsettled     = `SELECT id, account FROM tries WHERE state = 'reserved' AND at <= $1 ORDER BY at LIMIT $2`
 	readUnsettled = `SELECT agent, pins FROM tries WHERE id = $1 AND state = 'reserved'`
+	ofEnded       = ` <= $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.sid = t.sid AND s.ended_at <> 0 AND s.ended_at <= $1) ORDER BY 2 LIMIT $2`
+	pruneGrants   = `DELETE FROM grants WHERE id IN (SELECT id FROM (SELECT id, at FROM grants t WHERE at` + ofEnded + `) old)`
+	pruneRefresh  = `DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM (SELECT hash, made_at FROM refresh_tokens t WHERE made_at` + ofEnded + `) old)`
 	pruneTries    = `DELETE FROM tries WHERE state <> 'reserved' AND at <= $1`
 	pruneKeys     = `DELETE FROM idempotency WHERE at <= $1`
 	pruneOTP      = `DELETE FROM otp_used WHERE step <= $1`
@@ -57,7 +61,8 @@ func (s *Store) Sweep(ctx context.Context) error {
 }
 
 // SweepOnce writes down up to a batch of each: sessions whose time has come,
-// credentials that expired, tries that were never settled.
+// credentials that expired, tries that were never settled; and deletes up to a
+// batch of the codes and refresh tokens of sessions that are long over.
 func (s *Store) SweepOnce(ctx context.Context) error {
 	if err := s.Clock(); err != nil {
 		return err // what the job writes cannot be undone
@@ -67,6 +72,7 @@ func (s *Store) SweepOnce(ctx context.Context) error {
 		s.sweep(ctx, dueSessions, now, s.sweepSession),
 		s.sweep(ctx, expiredLive, now, s.sweepCredential),
 		s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry),
+		s.pruneTokens(ctx, now.Add(-keepGrants)),
 	)
 }
 
@@ -107,26 +113,45 @@ func (s *Store) sweepCredential(ctx context.Context, id, account string) error {
 	})
 }
 
-// sweepTry records a try that was reserved and never settled; it stays spent.
+// sweepTry records a try that was reserved and never settled.
 func (s *Store) sweepTry(ctx context.Context, id, account string) error {
 	return s.verb(ctx, func(t *tx) error {
 		if err := t.hold(account); err != nil {
 			return err
 		}
-		var agent, pins string
-		found, err := t.one(readUnsettled, []any{id}, &agent, &pins)
-		if err != nil || !found {
-			return err
-		}
-		if _, err := t.exec(settleTry, id, tryLapsed, ""); err != nil {
-			return err
-		}
-		burned, err := t.spend(account, pins)
-		if err != nil {
-			return err
-		}
-		_, err = t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
+		return t.lapse(account, id)
+	})
+}
+
+// lapse records a try of a held account that nobody will settle; it stays spent.
+func (t *tx) lapse(account, id string) error {
+	var agent, pins string
+	found, err := t.one(readUnsettled, []any{id}, &agent, &pins)
+	if err != nil || !found {
 		return err
+	}
+	if _, err := t.exec(settleTry, id, tryLapsed, ""); err != nil {
+		return err
+	}
+	burned, err := t.spend(account, pins)
+	if err != nil {
+		return err
+	}
+	_, err = t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
+	return err
+}
+
+// pruneTokens deletes codes and refresh tokens that nothing can need any more: of
+// a session that has ended every use is refused, with them or without. It holds
+// no account.
+func (s *Store) pruneTokens(ctx context.Context, until time.Time) error {
+	return s.guarded(ctx, func(t *tx) error {
+		for _, query := range []string{pruneGrants, pruneRefresh} {
+			if _, err := t.exec(query, micros(until), sweepBatch); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

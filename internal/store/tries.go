@@ -20,12 +20,25 @@ const (
 
 const (
 	holdAgent = `INSERT INTO agents (id, issuer, subject, name, email, seen_at, suspended_at) VALUES ($1, $2, $3, $4, $5, $6, 0)
-ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, seen_at = excluded.seen_at RETURNING suspended_at`
+ON CONFLICT (id) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject, name = excluded.name, email = excluded.email, seen_at = excluded.seen_at RETURNING suspended_at`
 	findHandle = `SELECT id FROM accounts WHERE handle_key = $1 AND id <> ''`
 	insertTry  = `INSERT INTO tries (id, agent, account, weak, at, state, compared, forgiven, pins, sid)
 VALUES ($1, $2, $3, $4, $5, 'reserved', 0, 0, '', '') ON CONFLICT DO NOTHING`
-	selectTry = `SELECT state, agent, sid FROM tries WHERE id = $1`
+	selectTry = `SELECT state, agent, account, sid, verified, verified_at, reason FROM tries WHERE id = $1`
 )
+
+// sent is what is known of an attempt that came before.
+type sent struct {
+	state, agent, account string
+	sid                   string // of the session that it opened
+	verified              string // the credential that it verified a caller by
+	at                    int64
+	reason                string
+}
+
+func (b *sent) columns() []any {
+	return []any{&b.state, &b.agent, &b.account, &b.sid, &b.verified, &b.at, &b.reason}
+}
 
 // agent takes the agent's row, by updating it: nothing opens a session of an
 // agent beside a suspension of them.
@@ -75,12 +88,13 @@ func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.R
 // returns the name to go on with.
 func (s *Store) landed(ctx context.Context, try credentials.Try) (string, error) {
 	for until := time.Now().Add(s.flight); ; time.Sleep(settlePoll) {
-		state, agent, sid, found := "", "", "", false
-		if err := s.query(ctx, selectTry, []any{try.ID}, scanning(&found, &state, &agent, &sid)); err != nil {
+		var before sent
+		found := false
+		if err := s.query(ctx, selectTry, []any{try.ID}, scanning(&found, before.columns()...)); err != nil {
 			return "", err
 		}
 		switch {
-		case !found || state != tryReserved || agent != try.Agent.Key():
+		case !found || before.state != tryReserved || before.agent != try.Agent.Key():
 			return try.ID, nil
 		case time.Now().After(until):
 			return try.ID + "/" + credentials.NewID(), nil
@@ -120,30 +134,51 @@ func (s *Store) reserve(ctx context.Context, try credentials.Try, account string
 	return out, err
 }
 
-// sentBefore finds what became of the same attempt. A right one gives its
-// session again; a refused one is another try, under a new name.
+// sentBefore finds what became of the same attempt. A right one has the same
+// outcome again, and none of the other kind; a refused one is another try, under
+// a new name.
 func (t *tx) sentBefore(r *credentials.Reservation) (done bool, err error) {
-	var state, agent, sid string
-	found, err := t.one(selectTry, []any{r.ID}, &state, &agent, &sid)
+	var before sent
+	found, err := t.one(selectTry, []any{r.ID}, before.columns()...)
 	if err != nil || !found {
 		return false, err
 	}
 	switch {
-	case agent != r.Agent.Key():
-	case state == tryReserved:
+	case before.agent != r.Agent.Key():
+	case before.state == tryReserved:
 		return false, errInFlight
-	case sid != "":
-		s, ok, err := t.session(selectSession, sid)
-		if err != nil {
-			return false, err
-		}
-		if _, due := s.Due(t.now); ok && !s.Ended() && !due {
-			r.Opened = &s
-			return true, nil
-		}
+	case r.Verify && before.sid != "", !r.Verify && before.verified != "":
+		return false, credentials.ErrKeyReused
+	case before.sid != "":
+		r.Before, err = t.openedBefore(before)
+	case before.verified != "" && before.account == r.Account:
+		r.Before, err = t.verifiedBefore(before)
+	}
+	if err != nil || r.Before != nil {
+		return true, err
 	}
 	r.ID += "/" + credentials.NewID()
 	return false, nil
+}
+
+// openedBefore is the session that the attempt opened, if it lives.
+func (t *tx) openedBefore(before sent) (*credentials.Outcome, error) {
+	s, ok, err := t.session(selectSession, before.sid)
+	if err != nil || !ok || s.Ended() {
+		return nil, err
+	}
+	if _, due := s.Due(t.now); due {
+		return nil, nil
+	}
+	return &credentials.Outcome{Session: s}, nil
+}
+
+func (t *tx) verifiedBefore(before sent) (*credentials.Outcome, error) {
+	c, err := t.credential(before.account, before.verified)
+	if err != nil {
+		return nil, err
+	}
+	return &credentials.Outcome{Verified: c.Verify(t.head(before.account).Account, before.reason, fromMicros(before.at))}, nil
 }
 
 const countable = ` FROM tries WHERE state IN ('reserved', 'wrong', 'lapsed') AND at > `

@@ -90,7 +90,7 @@ func TestAttemptOfTwoAgentsAtOnce(t *testing.T) {
 func TestLapse(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := w.mint(minting("acme", "123456", func(m *credentials.Minting) { m.Credential.Tries = 1 }))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
+		held, err := w.Reserve(t.Context(), trying("1", agent(1), "hacme"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestLapse(t *testing.T) {
 			t.Errorf("the PIN is %s, %v", got.State, err)
 		}
 		for _, matched := range []string{"", c.ID} {
-			if s, err := w.Settle(t.Context(), credentials.Settlement{Reservation: held, Matched: matched, SID: "sid"}); err == nil || s.ID != "" {
+			if s, err := w.Settle(t.Context(), credentials.Settlement{Reservation: held, Matched: matched, SID: "sid"}); err == nil || s.Session.ID != "" {
 				t.Errorf("settling a lapsed try (matched %q): %v", matched, err)
 			}
 		}
@@ -126,7 +126,7 @@ func TestLapse(t *testing.T) {
 func TestSettledTwice(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "123456"))
-		held, err := w.Reserve(t.Context(), credentials.Try{ID: "1", Agent: agent(1), Handle: "hacme", Digits: 6})
+		held, err := w.Reserve(t.Context(), trying("1", agent(1), "hacme"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestSettledTwice(t *testing.T) {
 func TestAttemptWhoseSettlementFailed(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(minting("acme", "123456"))
-		try := credentials.Try{ID: "form", Agent: agent(1), Handle: "hacme", Digits: 6}
+		try := trying("form", agent(1), "hacme")
 		lost, err := w.Reserve(t.Context(), try)
 		if err != nil || len(lost.PINs) != 1 {
 			t.Fatal(err)

@@ -210,7 +210,12 @@ func (t *tx) one(query string, args []any, into ...any) (found bool, err error) 
 
 // query reads outside any transaction, on the primary, within a verb's time.
 func (s *Store) query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	return s.queryWithin(ctx, s.limit, query, args, scan)
+}
+
+// queryWithin is query for what may read a whole table.
+func (s *Store) queryWithin(ctx context.Context, limit time.Duration, query string, args []any, scan func(*sql.Rows) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var rows *sql.Rows
 	err := s.probed(query)

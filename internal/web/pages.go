@@ -15,6 +15,7 @@ import (
 // Pages writes pages with the headers that every one of them has.
 type Pages struct {
 	Set  *templates.Set
+	Live bool   // these pages look by themselves for what is new
 	Logo []byte // the operator's logo; nil for none
 	Log  *slog.Logger
 }
@@ -30,6 +31,10 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, return
 		return
 	}
 	Headers(w.Header(), returnTo)
+	if p.Live {
+		h := w.Header()
+		h.Set("Content-Security-Policy", h.Get("Content-Security-Policy")+"; connect-src 'self'")
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
@@ -73,6 +78,19 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text st
 func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, f templates.Failure) {
 	f.RequestID = RequestID(r.Context())
 	p.Write(w, r, f.Status, "", func(w io.Writer) error { return p.Set.Failure(w, f) })
+}
+
+// OwnSite refuses posts that other sites' pages sent. A proxy may give the
+// broker another name than the browser knows it by, so its own origin is told.
+func (p *Pages) OwnSite(issuer string) func(http.Handler) http.Handler {
+	own := http.NewCrossOriginProtection()
+	if err := own.AddTrustedOrigin(issuer); err != nil {
+		p.Log.Error("the issuer is no origin", "error", err) // the configuration has checked that it is
+	}
+	own.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.Fail(w, r, http.StatusForbidden, "This form was sent from another site.")
+	}))
+	return own.Handler
 }
 
 // Mount serves styles, script and logo.

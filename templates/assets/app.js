@@ -5,9 +5,12 @@
   const pad = (n) => String(n).padStart(2, "0");
 
   // The reader's clock may be wrong. The server sends its own time along, and
-  // only the distance between the two is used.
-  const loaded = Date.now();
-  const left = (ends, now) => Date.parse(ends) - Date.parse(now) - (Date.now() - loaded);
+  // only the distance between the two is used, from when it came.
+  const came = new WeakMap();
+  const left = (el, ends) => {
+    if (!came.has(el)) came.set(el, Date.now());
+    return Date.parse(ends) - Date.parse(el.dataset.now) - (Date.now() - came.get(el));
+  };
 
   const words = (ms) => {
     const s = Math.max(0, Math.ceil(ms / 1000));
@@ -18,34 +21,33 @@
   };
 
   const tellLocalTime = (el) => {
-    const ends = new Date(el.dateTime);
-    const today = new Date(Date.parse(el.dataset.now)).toDateString() === ends.toDateString();
+    const at = new Date(el.dateTime);
+    const today = new Date(Date.parse(el.dataset.now)).toDateString() === at.toDateString();
     const day = today ? {} : { day: "numeric", month: "long" };
     el.title = el.textContent;
-    el.textContent = ends.toLocaleString("en-GB", { hour: "2-digit", minute: "2-digit", ...day });
+    el.textContent = at.toLocaleString("en-GB", { hour: "2-digit", minute: "2-digit", ...day });
+    el.removeAttribute("data-local");
   };
 
-  const tick = () => {
+  const refresh = () => {
+    all("time[data-local]").forEach(tellLocalTime);
     for (const el of all("[data-left]")) {
-      const ms = left(el.dataset.left, el.dataset.now);
-      el.textContent = words(ms);
+      const ms = left(el, el.dataset.left);
+      const text = words(ms);
+      if (el.textContent !== text) el.textContent = text;
       const over = el.closest(".clock")?.querySelector("[data-over]");
-      if (ms <= 0 && over && !over.textContent) over.textContent = "This access has ended. Ask the customer for a new PIN.";
+      if (ms <= 0 && over && !over.textContent) over.textContent = over.dataset.over;
     }
     for (const el of all("fieldset[data-opens]")) {
-      if (left(el.dataset.opens, el.dataset.now) > 0) continue;
+      if (left(el, el.dataset.opens) > 0) continue;
       el.disabled = false;
       el.removeAttribute("data-opens");
       const pause = el.form.querySelector("[data-pause]");
       if (pause) pause.textContent = "You can try again now.";
     }
   };
-
-  all("time[data-local]").forEach(tellLocalTime);
-  if (document.querySelector("[data-left], [data-opens]")) {
-    tick();
-    setInterval(tick, 500);
-  }
+  refresh();
+  setInterval(refresh, 500);
 
   // Six digits read better in two groups. Nothing moves while the cursor is
   // inside the number, and the server ignores the space.
@@ -67,13 +69,15 @@
     delete form.dataset.sent;
     form.querySelectorAll("[aria-disabled]").forEach((b) => b.removeAttribute("aria-disabled"));
   };
-  for (const form of all("form[data-once]")) {
-    form.addEventListener("submit", (event) => {
-      if (form.dataset.sent) return event.preventDefault();
-      form.dataset.sent = "1";
-      form.querySelectorAll("button").forEach((b) => b.setAttribute("aria-disabled", "true"));
-      setTimeout(release, 8000, form);
-    });
-  }
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-once]")) return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "1";
+    form.querySelectorAll("button").forEach((b) => b.setAttribute("aria-disabled", "true"));
+    setTimeout(release, 8000, form);
+  });
   addEventListener("pageshow", () => all("form[data-sent]").forEach(release));
+
+  window.valetkey = { left, refresh };
 })();

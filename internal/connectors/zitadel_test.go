@@ -2,16 +2,11 @@ package connectors
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -21,14 +16,14 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/valetkey/valetkey/credentials"
 )
 
-// The client of the upstream issuer, and where it is called back; nobody
-// listens there.
+// The client of the upstream issuer.
 const (
 	upstreamAudience = "valetkey"
 	upstreamSecret   = "upstream-secret"
-	upstreamCallback = "http://127.0.0.1:4711/callback"
 )
 
 // people is the storage of the library's example issuer, with claims of its own.
@@ -37,12 +32,22 @@ type people struct {
 	claims map[string]any
 }
 
-// SetUserinfoFromScopes implements op.Storage.
+// SetUserinfoFromScopes implements op.Storage, for ID tokens.
 func (p people) SetUserinfoFromScopes(ctx context.Context, info *oidc.UserInfo, user, client string, scopes []string) error {
+	p.add(info)
+	return p.Storage.SetUserinfoFromScopes(ctx, info, user, client, scopes)
+}
+
+// SetUserinfoFromToken implements op.Storage, for the userinfo endpoint.
+func (p people) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, token, subject, origin string) error {
+	p.add(info)
+	return p.Storage.SetUserinfoFromToken(ctx, info, token, subject, origin)
+}
+
+func (p people) add(info *oidc.UserInfo) {
 	for name, value := range p.claims {
 		info.AppendClaims(name, value)
 	}
-	return p.Storage.SetUserinfoFromScopes(ctx, info, user, client, scopes)
 }
 
 // issuer is a running OpenID Provider that nobody here wrote.
@@ -51,15 +56,15 @@ type issuer struct {
 	storage *storage.Storage
 }
 
-// upstream is the one issuer of this process: the library's example writes to
+// zitadel is the one issuer of this kind: the library's example writes to
 // globals when it is set up. It logs each request, which nobody needs here.
-var upstream = sync.OnceValue(func() *issuer {
+var zitadel = sync.OnceValue(func() *issuer {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	i := &issuer{}
 	var handler http.Handler
 	i.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	i.storage = storage.NewStorageWithClients(storage.NewUserStore(i.server.URL),
-		map[string]*storage.Client{upstreamAudience: storage.WebClient(upstreamAudience, upstreamSecret, upstreamCallback)})
+		map[string]*storage.Client{upstreamAudience: storage.WebClient(upstreamAudience, upstreamSecret, callback)})
 	handler = exampleop.SetupServer(i.server.URL, people{i.storage, map[string]any{
 		"account_id": "acme", "groups": []string{"support", "night"}, "https://northwind.example/role": "owner",
 		"level": 9007199254740993, "vip": true, "address": map[string]any{"country": "NO"},
@@ -67,73 +72,39 @@ var upstream = sync.OnceValue(func() *issuer {
 	return i
 })
 
-// signIn walks through the issuer's own sign-in page and returns the ID token.
-func (i *issuer) signIn(t *testing.T) string {
-	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	browser := &http.Client{Jar: jar, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
-		if strings.HasPrefix(next.URL.String(), upstreamCallback) {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}}
-	verifier := rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(verifier))
-	page, err := browser.Get(i.server.URL + "/auth?" + url.Values{
-		"response_type": {"code"}, "client_id": {upstreamAudience}, "redirect_uri": {upstreamCallback}, "scope": {"openid profile email"},
-		"state": {"s"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	said, _ := io.ReadAll(page.Body)
-	_ = page.Body.Close()
-	request := page.Request.URL.Query().Get("authRequestID")
-	if request == "" {
-		t.Fatalf("the issuer shows no sign-in at %s: %d %s", page.Request.URL, page.StatusCode, said)
-	}
-	back, err := browser.PostForm(i.server.URL+"/login/username", url.Values{
-		"id": {request}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	said, _ = io.ReadAll(back.Body)
-	_ = back.Body.Close()
-	at, err := back.Location()
-	if err != nil {
-		t.Fatalf("the issuer answers %d instead of calling back: %v %s", back.StatusCode, err, said)
-	}
-	return i.exchange(t, at.Query().Get("code"), verifier)
+// connector is how owners sign in at this issuer.
+func (i *issuer) connector() *OIDC {
+	return &OIDC{ID: "customers", Name: "Northwind account", Issuer: i.server.URL, ClientID: upstreamAudience,
+		ClientSecret: credentials.NewSecret(upstreamSecret), Scopes: []string{"openid", "profile", "email"}, RedirectURI: callback,
+		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}}, Account: AccountClaims{ID: "account_id"}, Now: time.Now}
 }
 
-func (i *issuer) exchange(t *testing.T, code, verifier string) string {
+// at is the same with a clock that stands.
+func (i *issuer) at(now time.Time) *OIDC {
+	o := i.connector()
+	o.Now = func() time.Time { return now }
+	return o
+}
+
+// visitor is somebody with an account at this issuer.
+func (i *issuer) visitor(t *testing.T) *browser {
+	return newBrowser(t, "username", "test-user@127.0.0.1", "password", "verysecure")
+}
+
+// token walks through the issuer's own sign-in page and returns the ID token.
+func (i *issuer) token(t *testing.T) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, i.server.URL+"/oauth/token", strings.NewReader(url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {upstreamCallback}, "code_verifier": {verifier}}.Encode()))
+	o := i.connector()
+	trip, back := i.visitor(t).travel(t, o, Ask{})
+	u, err := o.discover(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(upstreamAudience, upstreamSecret)
-	answer, err := http.DefaultClient.Do(r)
+	tokens, err := o.exchange(t.Context(), u, trip, back.Get("code"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tokens struct {
-		ID string `json:"id_token"`
-	}
-	if err := json.Unmarshal(body, &tokens); err != nil || tokens.ID == "" {
-		t.Fatalf("the issuer gives no ID token: %d %s", answer.StatusCode, body)
-	}
-	return tokens.ID
+	return tokens.Extra("id_token").(string)
 }
 
 // sign makes a token with the issuer's own key, for what it would never say.
@@ -175,10 +146,6 @@ func signWith(t *testing.T, alg jose.SignatureAlgorithm, key any, typ string, cl
 func (i *issuer) claims(at time.Time) map[string]any {
 	return map[string]any{"iss": i.server.URL, "sub": "id1", "aud": []string{upstreamAudience},
 		"iat": at.Unix(), "exp": at.Add(time.Hour).Unix()}
-}
-
-func (i *issuer) at(now time.Time) *Upstream {
-	return &Upstream{Issuer: i.server.URL, Account: "account_id", Now: func() time.Time { return now }}
 }
 
 // payload reads a token without verifying it.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/valetkey/valetkey/internal/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var port int
+	c := &cobra.Command{Use: "demo", Short: "Try it: a broker, an app and people to be, on this machine alone", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			// Who closes the terminal ends it too: nothing is to be left behind.
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return demonstrate(ctx, port, c.OutOrStdout(), c.ErrOrStderr())
+		}}
+	c.Flags().IntVar(&port, "port", 8400, "of the broker; the app and the staff's sign-in take the next two, where they are free")
+	return c
+}
+
+// demonstrate runs everything until ctx ends. The broker is the real one, from
+// a real configuration file, with its database in a temporary folder.
+func demonstrate(ctx context.Context, port int, stdout, stderr io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "valetkey-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	world, err := demo.Open(port)
+	if err != nil {
+		return err
+	}
+	defer world.Close()
+	text, err := world.Config()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "valetkey.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	cfg, r, err := loadRules(file)
+	if err != nil {
+		return err
+	}
+	world.OwnersReturn = returnTo(cfg, ownerDoor, cfg.Owners[0].ID)
+	world.AgentsReturn = returnTo(cfg, agentDoor, cfg.Agents[0].ID)
+	log := newLog(cfg, stderr)
+	sites, err := world.Build(now, log)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range sites {
+		group.Go(func() error { return listen(ctx, s.Listener, s.Handler, 0, func() {}) })
+	}
+	group.Go(func() error { return serve(ctx, cfg, r, log) })
+	group.Go(func() error {
+		if awaitReady(ctx, world.BrokerURL) {
+			fmt.Fprint(stdout, world.Guide())
+		}
+		return nil
+	})
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil // told to end before everything had begun
+}
+
+// awaitReady reports whether the broker became ready before ctx ended.
+func awaitReady(ctx context.Context, issuer string) bool {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if isReady(ctx, issuer) {
+			return true
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func isReady(ctx context.Context, issuer string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}

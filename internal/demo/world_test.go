@@ -1,0 +1,287 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// program is the broker: the one of this source tree.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "valetkey-demo-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "valetkey")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../cmd/valetkey").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// house is the demonstration with a broker of its own. Its agents are local
+// people of the broker, and its owners speak through the API, so that these
+// tests are of the app and the broker alone.
+type house struct {
+	t      *testing.T
+	world  *World
+	docs   *Docs
+	ahead  atomic.Int64 // how far the app's clock is ahead
+	broker *exec.Cmd
+	file   string // the broker's configuration
+	token  string // of the management API
+	heard  *logs
+}
+
+const agentPassword = "a password for agents"
+
+func start(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, heard: &logs{}}
+	world, err := Open(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(world.Close)
+	h.world = world
+	now := func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
+	customers := world.customersIssuer(now)
+	h.docs = world.app(customers, now, slog.New(slog.NewTextHandler(h.heard, nil)))
+	mux := http.NewServeMux()
+	h.docs.Mount(mux)
+	if err := customers.Mount(mux); err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: named(world.docs, mux), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(world.docs.Listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	h.configure(t.TempDir())
+	h.restart()
+	t.Cleanup(h.kill)
+	return h
+}
+
+// configure writes the demonstration's own configuration, except that
+// agents are local people, and that there is a client to mint with.
+func (h *house) configure(dir string) {
+	h.t.Helper()
+	text, err := h.world.Config()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	hash := exec.Command(program, "hash-password")
+	hash.Stdin = strings.NewReader(agentPassword)
+	hashed, err := hash.Output()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	upstream := fmt.Sprintf("oidc: {issuer: %q, client_id: valetkey, client_secret: %q}", h.world.staff.URL(), h.world.secrets.Staff)
+	local := "local:\n"
+	for _, p := range Staff() {
+		local += fmt.Sprintf("      - {username: %s, name: %s, claims: {groups: [support]}, password_hash: %q}\n", p.ID, p.Name, strings.TrimSpace(string(hashed)))
+	}
+	changed := strings.Replace(string(text), upstream, local, 1)
+	if changed == string(text) {
+		h.t.Fatalf("the configuration has no %s", upstream)
+	}
+	changed += fmt.Sprintf("  - {id: settings, secret: %s, grants: [client_credentials], owner_proof: trusted,\n"+
+		"     api: [credentials.mint, credentials.read, credentials.revoke, record.read]}\n", h.world.secrets.API)
+	h.file = filepath.Join(dir, "valetkey.yaml")
+	if err := os.WriteFile(h.file, []byte(changed), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// restart runs the broker, on the database that is there.
+func (h *house) restart() {
+	h.t.Helper()
+	h.broker = exec.Command(program, "serve", "--config", h.file)
+	h.broker.Stdout, h.broker.Stderr = h.heard, h.heard
+	if err := h.broker.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.awaitReady()
+}
+
+func (h *house) kill() {
+	_ = h.broker.Process.Kill()
+	_ = h.broker.Wait() // it says that it was killed, and the second time that it has ended
+	if h.t.Failed() {
+		h.t.Logf("the broker and the app say:\n%s", h.heard)
+	}
+}
+
+func (h *house) awaitReady() {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	defer cancel()
+	for again := time.NewTicker(20 * time.Millisecond); ; <-again.C {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, h.world.BrokerURL+"/readyz", nil)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if errors.Is(err, context.DeadlineExceeded) {
+			h.t.Fatal("the broker does not become ready")
+		}
+		if err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+}
+
+// call asks the management API as the product's settings page would.
+func (h *house) call(method, path string, body any) (int, []byte) {
+	h.t.Helper()
+	if h.token == "" {
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"settings"}, "client_secret": {h.world.secrets.API}}
+		answer, err := http.PostForm(h.world.BrokerURL+"/token", form)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		var got struct {
+			Access string `json:"access_token"`
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Access == "" {
+			h.t.Fatalf("no API token: %d %v", answer.StatusCode, err)
+		}
+		h.token = got.Access
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(h.t.Context(), method, h.world.BrokerURL+"/api/v1/accounts/acme/"+path, bytes.NewReader(text))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+h.token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	said, err := io.ReadAll(answer.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return answer.StatusCode, said
+}
+
+// pin has Olivia lend the scopes.
+func (h *house) pin(scopes ...string) string {
+	h.t.Helper()
+	status, said := h.call(http.MethodPost, "credentials", map[string]any{
+		"policy": "support-pin", "scopes": scopes, "account_name": "Acme Inc", "handle": "4821",
+		"owner": map[string]any{"sub": "olivia", "name": "Olivia Owner", "claims": map[string]any{"role": "owner"}}})
+	var got struct{ PIN string }
+	if err := json.Unmarshal(said, &got); err != nil || status != http.StatusCreated {
+		h.t.Fatalf("minting: %d %s", status, said)
+	}
+	return got.PIN
+}
+
+// revoke has Olivia take everything back.
+func (h *house) revoke() {
+	h.t.Helper()
+	if status, said := h.call(http.MethodDelete, "credentials", nil); status != http.StatusNoContent {
+		h.t.Fatalf("revoking: %d %s", status, said)
+	}
+}
+
+// actions are what the account's record says of them, the oldest first: what
+// came of it, the words, and the target.
+func (h *house) actions() (out []string) {
+	h.t.Helper()
+	status, said := h.call(http.MethodGet, "record", nil)
+	var page struct {
+		Items []struct {
+			Kind            string
+			Facts, Personal map[string]string
+		}
+	}
+	if err := json.Unmarshal(said, &page); err != nil || status != http.StatusOK {
+		h.t.Fatalf("the record: %d %s", status, said)
+	}
+	for _, e := range page.Items {
+		if outcome, ok := strings.CutPrefix(e.Kind, "action."); ok {
+			out = append(out, strings.TrimSpace(outcome+": "+e.Facts["action"]+" "+e.Personal["target"]))
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// wantActions checks the actions in the record, all but the first few, which a
+// test has seen before.
+func (h *house) wantActions(seen int, want ...string) {
+	h.t.Helper()
+	if got := h.actions(); len(got) < seen || !slices.Equal(got[seen:], want) {
+		h.t.Errorf("the record has, after %d: %q; want %q", seen, got[min(seen, len(got)):], want)
+	}
+}
+
+// agent walks from the app's door into the account, and returns the browser.
+func (h *house) agent(pin string) *browser {
+	h.t.Helper()
+	b := newBrowser(h.t)
+	h.enter(b, pin)
+	return b
+}
+
+func (h *house) enter(b *browser, pin string) {
+	h.t.Helper()
+	b.open(h.url("/")).press("Sign in for support")
+	if b.form("username", "", "password", "") != nil {
+		b.fill("username", "dana", "password", agentPassword)
+	}
+	b.fill("account", "4821", "pin", pin, "reason", "ticket 4711")
+	b.fill("enter", "1").wants(http.StatusOK, "Travel policy")
+}
+
+func (h *house) url(path string) string { return h.world.docs.URL() + path }
+
+// logs is what is said, by several at once.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
