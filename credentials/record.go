@@ -72,10 +72,19 @@ func DraftMinted(c Credential, replaced []string, by Mark) audit.Draft {
 		Kind: RecordMinted,
 		Facts: facts("credential", c.ID, "policy", c.Policy, "kind", string(c.Kind), "scopes", strings.Join(c.Scopes, " "),
 			"redeem_by", rfc3339(c.RedeemBy), "session", Span(c.Session), "uses", usesText(c.Uses),
-			"replaced", strings.Join(replaced, " "), "by", by.Who, "client", by.ID, "contact_bound", boolText(c.ContactKey != "")),
+			"replaced", strings.Join(replaced, " "), "by", by.Who, "client", clientOf(by), "contact_bound", boolText(c.ContactKey != "")),
 		About: about(c.Minter.Key(), "owner", c.Minter.Name, "owner_email", c.Minter.Email, "owner_sub", c.Minter.Subject,
 			"ticket", c.Ticket),
 	}
+}
+
+// clientOf is the app that an owner made something in; empty where it was made
+// on the broker's own page.
+func clientOf(by Mark) string {
+	if by.Who != "client" {
+		return ""
+	}
+	return by.ID
 }
 
 func usesText(n int) string {

@@ -27,7 +27,7 @@ type broker struct {
 	dir      string
 	file     string // of the configuration, in dir
 	env      map[string]string
-	nodePort int // of the callback that the Node client listens on
+	nodePort int      // of the callback that the Node client listens on
 	company  *company // how owners and agents sign in elsewhere; nil: nobody does
 
 	cmd   *exec.Cmd

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -37,6 +38,7 @@ func TestARestoredBackupRevivesNothing(t *testing.T) {
 		b.stop()
 
 		b.must("recover", "--config", b.config())
+		clear(b.tokens) // those of the API were signed with the old keys too
 		b.serve()
 		b.wantDead("after recover", got)
 		b.wantDead("after recover, a reusable login's visit", visit)
@@ -48,6 +50,10 @@ func TestARestoredBackupRevivesNothing(t *testing.T) {
 				t.Errorf("key %s, which signed the tokens from before, is still published", id)
 			}
 		}
+		if answer := b.tryMint(mint{account: acme, policy: "support-pin"}); answer.status != http.StatusUnauthorized {
+			t.Errorf("an API token from before: %d %s, want 401", answer.status, answer.body)
+		}
+		b.forgetTokens()
 		b.wantAlive("what is made afterwards", b.session(agent(4), b.pin("support-pin")))
 		for _, where := range []account{acme, globex} {
 			if record := b.verifiedRecord(where); !strings.Contains(record, "operator") {
@@ -99,6 +105,13 @@ func TestErasedPeopleAreNamedNoMore(t *testing.T) {
 			t.Error("the search of the database does not even find who was not erased")
 		}
 	})
+}
+
+// forgetTokens has the next requests to the API ask for new tokens.
+func (b *broker) forgetTokens() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.tokens)
 }
 
 // must runs a command of the program that has to end well.
@@ -191,4 +204,3 @@ func (b *broker) load(dump []byte) {
 	}
 	b.listen(port)
 }
-
