@@ -20,7 +20,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("follows what happens", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{pin("c1")}, Notice: templates.Notice{Text: "Done."}})
-		b := h.open(t, from, true)
+		b := h.open(from, t, true)
 		b.says("[data-line]", "A PIN waits. Nobody is in")
 		b.do(chromedp.SendKeys(chromedp.CSS(`#ticket`), "T-47"), chromedp.Focus(chromedp.CSS(`[data-key=revoke]`)))
 		h.is(http.StatusOK, func(a *templates.Access) { a.Open, a.Visits = nil, []templates.Visit{dana("s1")} })
@@ -49,7 +49,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("says when it is not up to date", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, templates.Access{})
-		b := h.open(t, from, true)
+		b := h.open(from, t, true)
 		h.is(http.StatusServiceUnavailable, func(*templates.Access) {})
 		ask[bool](b, later)
 		b.says("[data-stale]", "Not up to date since")
@@ -61,7 +61,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 		t.Parallel()
 		for _, status := range []int{http.StatusUnauthorized, http.StatusSeeOther} {
 			h := newHouse(t, templates.Access{})
-			b := h.open(t, from, true)
+			b := h.open(from, t, true)
 			h.is(status, func(*templates.Access) {})
 			b.says("[data-signed-out]", "You were signed out after 15 minutes")
 			b.until(`document.querySelector("[data-line]").dataset.at && document.querySelector("[data-signed-out] a").href.endsWith("/support-access")`)
@@ -70,7 +70,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("stands still under a finger", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, templates.Access{Open: []templates.Lent{pin("c1")}})
-		b := h.open(t, from, true)
+		b := h.open(from, t, true)
 		ask[bool](b, `(() => { const now = Date.now(); Date.now = () => now; dispatchEvent(new PointerEvent("pointerdown")); return true; })()`)
 		h.is(http.StatusOK, func(a *templates.Access) { a.Open = nil })
 		b.looked(h, 2)
@@ -84,7 +84,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 		l := pin("c1")
 		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{l},
 			Minted: &templates.Minted{Lent: l, Secret: "073915", Handle: "4821", Session: time.Hour, OneUse: true}})
-		b := h.open(t, from, true)
+		b := h.open(from, t, true)
 		b.do(chromedp.Click(chromedp.CSS(`[data-copy]`)))
 		b.says("[data-copy]", "PIN copied")
 		if got := ask[string](b, `navigator.clipboard.readText()`); got != "073915" {
@@ -101,7 +101,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("copies both of a login", func(t *testing.T) { // after the PIN: there is one clipboard
 		l := templates.Lent{ID: "c2", Name: "Temporary login", Email: "guest-1@support.example", MadeAt: time.Now(), RedeemBy: time.Now().Add(time.Hour)}
 		h := newHouse(t, templates.Access{Open: []templates.Lent{l}, Minted: &templates.Minted{Lent: l, Secret: "k3m9x-2ab47"}})
-		b := h.open(t, from, true)
+		b := h.open(from, t, true)
 		b.do(chromedp.Click(chromedp.CSS(`[data-copy]`)))
 		b.says("[data-copy]", "Email and password copied")
 		if got := ask[string](b, `navigator.clipboard.readText()`); got != "Email: guest-1@support.example\nPassword: k3m9x-2ab47" {
@@ -114,7 +114,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("shows the way that is chosen, without scripts", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, templates.Access{Mint: ways()})
-		b := h.open(t, from, false)
+		b := h.open(from, t, false)
 		b.do(chromedp.Click(chromedp.CSS(`label[for=way-1]`)))
 		text := ask[string](b, `document.querySelector(".mint").innerText`)
 		if button := ask[string](b, `document.querySelector(".generate").innerText`); button != "Generate Two-day PIN" {
@@ -130,7 +130,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	t.Run("begins with the state and the button", func(t *testing.T) {
 		t.Parallel()
 		for _, a := range []templates.Access{{Mint: ways()}, {Mint: ways(), Open: []templates.Lent{pin("c1")}}} {
-			b := newHouse(t, a).open(t, from, true)
+			b := newHouse(t, a).open(from, t, true)
 			if !ask[bool](b, `scrollY === 0 && document.querySelector(".generate").getBoundingClientRect().bottom <= innerHeight`) {
 				t.Error("on a telephone the button is not on the first screen")
 			}

@@ -139,7 +139,7 @@ func chromium(t *testing.T) context.Context {
 }
 
 // open opens the page in a window of a telephone's size.
-func (h *house) open(t *testing.T, from context.Context, scripts bool) *tab {
+func (h *house) open(from context.Context, t *testing.T, scripts bool) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(from, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

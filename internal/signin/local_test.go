@@ -74,9 +74,6 @@ func TestLocalPeople(t *testing.T) {
 			t.Fatalf("there is no choice: %s", b.Page.Text())
 		}
 		b.Get(b.Links()["Continue with Local people"])
-		if !b.Shows("username") {
-			b.Get(p.begin(b, errand{Name: "mine"}) + "&connector=local")
-		}
 		form := b.Page
 		b.Submit("username", "username", "dana", "password", "wrong")
 		if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("username") {

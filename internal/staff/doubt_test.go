@@ -19,21 +19,21 @@ func TestInDoubtRefuse(t *testing.T) {
 		upTo func(h *house, b *browser) // then do is sent, with the verb broken
 		do   func(h *house, b *browser)
 	}{
-		{"UseOTP", atCode, func(h *house, b *browser) { b.submit("code", "code", h.code()) }},
-		{"Suspended", atSignIn, func(_ *house, b *browser) { b.submit("username", "username", "dana", "password", staffPassword) }},
+		{"UseOTP", atCode, func(h *house, b *browser) { b.Submit("code", "code", h.code()) }},
+		{"Suspended", atSignIn, func(_ *house, b *browser) { b.Submit("username", "username", "dana", "password", staffPassword) }},
 		{"Suspended", atRedeem, func(h *house, b *browser) { b.open(h.app("docs")) }},
 		{"Reserve", atRedeem, func(h *house, b *browser) { b.redeem(acme, h.pin) }},
 		{"Settle", atRedeem, func(h *house, b *browser) { b.redeem(acme, h.pin) }},
-		{"Settle", atRedeem, func(h *house, b *browser) { b.submit("pin", "account", acme.Handle, "pin", other(h.pin)) }},
+		{"Settle", atRedeem, func(h *house, b *browser) { b.Submit("pin", "account", acme.Handle, "pin", other(h.pin)) }},
 		{"Login", atRedeem, func(h *house, b *browser) { b.redeem(acme, h.login) }},
 		{"RedeemPassword", atRedeem, func(h *house, b *browser) { b.redeem(acme, h.login) }},
 		{"Login", atSignIn, func(h *house, b *browser) { b.redeem(acme, h.login) }},
-		{"Session", atSummary, func(_ *house, b *browser) { b.submit("enter") }},
-		{"Session", atSummary, func(_ *house, b *browser) { b.submit("/cancel") }},
+		{"Session", atSummary, func(_ *house, b *browser) { b.Submit("enter") }},
+		{"Session", atSummary, func(_ *house, b *browser) { b.Submit("/cancel") }},
 		{"Session", atSummary, func(h *house, b *browser) { b.open(h.app("files")) }},
 		{"Session", atSummary, func(h *house, b *browser) { b.open(h.app("files", "prompt", "none")) }},
-		{"End", atSummary, func(_ *house, b *browser) { b.submit("/cancel") }},
-		{"End", atRedeemAgain, func(_ *house, b *browser) { b.submit("/sign-out") }},
+		{"End", atSummary, func(_ *house, b *browser) { b.Submit("/cancel") }},
+		{"End", atRedeemAgain, func(_ *house, b *browser) { b.Submit("/sign-out") }},
 		{"Touch", atSummary, func(h *house, b *browser) { b.open(h.app("files")) }},
 		{"End", atIdle, func(h *house, b *browser) { b.open(h.app("files")) }},
 	} {
@@ -44,32 +44,32 @@ func TestInDoubtRefuse(t *testing.T) {
 			b := h.browser()
 			b.open(h.app("docs"))
 			c.upTo(h, b)
-			form, before := b.page, b.cookies()
+			form, before := b.Page, b.Cookies()
 			h.faults.breaks(c.verb)
 			c.do(h, b)
 			h.faults.breaks("")
 			if h.faults.failed.Load() == 0 {
 				t.Fatal("the verb was not used: nothing is tested")
 			}
-			if b.page.status != http.StatusServiceUnavailable || b.callback != nil || !strings.Contains(text(b.page.body), "cannot decide") {
-				t.Errorf("%d, callback %v: %s", b.page.status, b.callback, text(b.page.body))
+			if b.Page.Status != http.StatusServiceUnavailable || b.Callback != nil || !strings.Contains(b.Page.Text(), "cannot decide") {
+				t.Errorf("%d, callback %v: %s", b.Page.Status, b.Callback, b.Page.Text())
 			}
-			for _, a := range h.answers() {
-				if strings.Contains(a.body, marker) || strings.Contains(a.header.Get("Location"), marker) {
-					t.Errorf("%s %s shows the reason: %s", a.method, a.url, text(a.body))
+			for _, a := range h.tape.All() {
+				if strings.Contains(a.Body, marker) || strings.Contains(a.Header.Get("Location"), marker) {
+					t.Errorf("%s %s shows the reason: %s", a.Method, a.URL, a.Text())
 				}
 			}
 			if !strings.Contains(h.log.String(), marker) {
 				t.Error("the operator is not told the reason")
 			}
-			if after := b.cookies(); after["session"] != before["session"] || before["agent"] != after["agent"] {
+			if after := b.Cookies(); after["session"] != before["session"] || before["agent"] != after["agent"] {
 				t.Errorf("cookies %v became %v", before, after)
 			}
-			b.page = form
+			b.Page = form
 			b.again()
 			c.do(h, b)
-			if b.page.status == http.StatusServiceUnavailable {
-				t.Errorf("once the store is back: %s", text(b.page.body))
+			if b.Page.Status == http.StatusServiceUnavailable {
+				t.Errorf("once the store is back: %s", b.Page.Text())
 			}
 		})
 	}
@@ -78,21 +78,15 @@ func TestInDoubtRefuse(t *testing.T) {
 // again gives the forms of the page another one-time id, as if it had been
 // loaded anew: an attempt that was begun and not settled is spent.
 func (b *browser) again() {
-	if _, fields := b.form("form"); fields.Get("form") != "" {
-		b.page.body = strings.ReplaceAll(b.page.body, fields.Get("form"), credentials.NewID())
+	if _, fields := b.Form("form"); fields.Get("form") != "" {
+		b.Page.Body = strings.ReplaceAll(b.Page.Body, fields.Get("form"), credentials.NewID())
 	}
-}
-
-func (h *house) answers() []answer {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]answer(nil), h.tape...)
 }
 
 func atSignIn(*house, *browser) {}
 
 func atCode(_ *house, b *browser) {
-	b.submit("username", "username", "sam", "password", staffPassword)
+	b.Submit("username", "username", "sam", "password", staffPassword)
 }
 
 func atRedeem(_ *house, b *browser) { b.login("dana") }
@@ -105,16 +99,16 @@ func atSummary(h *house, b *browser) {
 // atRedeemAgain is at the form that asks for a PIN, in the other tab.
 func atRedeemAgain(h *house, b *browser) {
 	b.login("dana")
-	page := b.page
+	page := b.Page
 	b.redeem(acme, h.pin)
-	b.page = page
+	b.Page = page
 }
 
 // atIdle is after a session's end that nobody has looked at yet.
 func atIdle(h *house, b *browser) {
 	atSummary(h, b)
-	b.submit("enter")
-	h.clock.add(11 * time.Minute)
+	b.Submit("enter")
+	h.clock.Add(11 * time.Minute)
 }
 
 // TestTooManyAtOnce: a crowd is turned away with words of its own.
@@ -130,8 +124,8 @@ func TestTooManyAtOnce(t *testing.T) {
 		}
 		defer leave()
 	}
-	b.submit("username", "username", "dana", "password", staffPassword)
-	if b.page.status != http.StatusServiceUnavailable || !strings.Contains(text(b.page.body), "Too many people") {
-		t.Errorf("%d %s", b.page.status, text(b.page.body))
+	b.Submit("username", "username", "dana", "password", staffPassword)
+	if b.Page.Status != http.StatusServiceUnavailable || !strings.Contains(b.Page.Text(), "Too many people") {
+		t.Errorf("%d %s", b.Page.Status, b.Page.Text())
 	}
 }

@@ -1,12 +1,10 @@
 package staff
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/internal/signin"
+	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/internal/web"
@@ -33,52 +32,26 @@ const (
 // staffHash costs little: what is tested here does not depend on it.
 const staffHash = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$Zg6YNf1eeU4OnLTjEm/s6nfQA0HDOPo0aSB+SUyX2m8" //nolint:gosec // of a password that only tests have
 
-// clock starts now and goes only where the test puts it.
-type clock struct{ micros atomic.Int64 }
-
-func (c *clock) now() time.Time      { return time.UnixMicro(c.micros.Load()).UTC() }
-func (c *clock) add(d time.Duration) { c.micros.Add(d.Microseconds()) }
-
 // house is a broker with a real database, served to real browsers of ours.
 type house struct {
 	t       *testing.T
-	clock   *clock
+	clock   *signintest.Clock
 	dsn     string
 	store   *store.Store
 	faults  *faults // what the pages see of the store
 	minter  *credentials.Minter
 	handler *Handler
 	server  *httptest.Server
-	log     *output
+	log     *signintest.Log
 
-	mu   sync.Mutex
-	tape []answer // everything that was answered
+	tape signintest.Tape // everything that was answered
 
 	pin, login credentials.Minted // of acme, where a test has set them
 }
 
-// output is what is logged.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: &clock{}, dsn: storetest.SQLite(t), log: &output{}}
-	h.clock.micros.Store(time.Now().UnixMicro())
+	h := &house{t: t, clock: signintest.NewClock(), dsn: storetest.SQLite(t), log: &signintest.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	path := filepath.Join(t.TempDir(), "secrets")
 	if err := keys.InitSecrets(path); err != nil {
@@ -88,7 +61,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.now, Log: log}); err != nil {
+	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.Now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.store.Close)
@@ -100,14 +73,14 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions := &credentials.Sessions{Store: h.faults, Now: h.clock.now}
+	sessions := &credentials.Sessions{Store: h.faults, Now: h.clock.Now}
 	h.handler = &Handler{
 		Redeemer: &credentials.Redeemer{Store: h.faults, Hasher: hasher}, Sessions: sessions, Store: h.faults, Catalogue: catalogue,
 		Holder: true, Pages: &web.Pages{Set: set, Log: log}, Cookies: &web.Cookies{Sealer: secrets.Sealer("cookie"), Insecure: true},
-		Answers: secrets.Sealer("verification"), PolicyName: func(id string) string { return "policy " + id }, Now: h.clock.now, Log: log,
+		Answers: secrets.Sealer("verification"), PolicyName: func(id string) string { return "policy " + id }, Now: h.clock.Now, Log: log,
 	}
 	h.handler.Door = &signin.Door{
-		Cookie: "agent", Path: "/sign-in", Life: 8 * time.Hour, Pages: h.handler.Pages, Cookies: h.handler.Cookies, Now: h.clock.now, Log: log,
+		Cookie: "agent", Path: "/sign-in", Life: 8 * time.Hour, Pages: h.handler.Pages, Cookies: h.handler.Cookies, Now: h.clock.Now, Log: log,
 		Proofs: secrets.Sealer("sign-in proof"), Trips: secrets.Sealer("sign-in trip"), Refused: "Your account is not one of those that may give support.",
 	}
 	h.serve(secrets, catalogue, sessions, log, hasher)
@@ -122,7 +95,7 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 	p := &provider.Provider{
 		Issuer: issuer, Clients: clients(), Catalogue: catalogue, Store: h.faults, Sessions: sessions,
 		Requests: secrets.Sealer("authorization request"), Codes: secrets.Sealer("authorization code"),
-		Access: 5 * time.Minute, Code: time.Minute, Now: h.clock.now, Log: log,
+		Access: 5 * time.Minute, Code: time.Minute, Now: h.clock.Now, Log: log,
 		Browser: h.handler.Cookies.Browser, Fail: h.handler.Pages.Fail, Interact: h.handler.Begin,
 	}
 	var err error
@@ -134,7 +107,7 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 	h.handler.Door.Connectors = []connectors.Connector{&connectors.Local{
 		ID: "local", Name: "Local people", Issuer: issuer, MaxAge: 15 * time.Minute, Hasher: hasher,
 		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}},
-		Tries: &connectors.Tries{Now: h.clock.now}, OTP: h.faults, Now: h.clock.now,
+		Tries: &connectors.Tries{Now: h.clock.Now}, OTP: h.faults, Now: h.clock.Now,
 		People: []connectors.Person{
 			{Username: "sam", Name: "Sam Rivera", Claims: support, PasswordHash: staffHash, TOTP: samTOTP},
 			{Username: "dana", Name: "Dana R.", Claims: support, PasswordHash: staffHash},
@@ -183,7 +156,9 @@ func policies() []credentials.Policy {
 		RedeemWithin: []time.Duration{4 * time.Hour}, RedeemDefault: 4 * time.Hour, Session: 8 * time.Hour, Idle: 30 * time.Minute, Scopes: lent}
 	holder := login
 	holder.ID, holder.Holder = "holder-login", true
-	return []credentials.Policy{pin, login, holder}
+	phone := pin
+	phone.ID, phone.Name, phone.Digits, phone.Tries, phone.ContactBound = "phone-pin", "Phone PIN", 4, 3, true
+	return []credentials.Policy{pin, login, holder, phone}
 }
 
 func clients() map[string]*provider.Client {

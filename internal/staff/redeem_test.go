@@ -29,12 +29,12 @@ func TestNeutralAnswers(t *testing.T) {
 		b := h.browser()
 		b.open(h.app("docs"))
 		b.login("dana")
-		b.submit("pin", "account", typed[0], "pin", typed[1], "reason", "why")
-		_, fields := b.form("pin")
-		if b.page.status != http.StatusUnprocessableEntity || fields.Get("account") != typed[0] || fields.Get("reason") != "why" || fields.Get("pin") != "" {
-			t.Errorf("%s: %d, the form has %v", name, b.page.status, fields)
+		b.Submit("pin", "account", typed[0], "pin", typed[1], "reason", "why")
+		_, fields := b.Form("pin")
+		if b.Page.Status != http.StatusUnprocessableEntity || fields.Get("account") != typed[0] || fields.Get("reason") != "why" || fields.Get("pin") != "" {
+			t.Errorf("%s: %d, the form has %v", name, b.Page.Status, fields)
 		}
-		got, _, _ := strings.Cut(text(b.page.body), "Customer account")
+		got, _, _ := strings.Cut(b.Page.Text(), "Customer account")
 		got = regexp.MustCompile(`[0-9]+ tr(ies|y)`).ReplaceAllString(got, "N tries")
 		if want == "" {
 			want = got
@@ -60,27 +60,27 @@ func TestOwnTriesUsedUp(t *testing.T) {
 	b.open(h.app("docs"))
 	b.login("dana")
 	pin := h.mint(acme, "support-pin")
-	page := b.page
+	page := b.Page
 	for _, left := range []string{"4 tries", "3 tries", "2 tries", "1 try", "last try"} {
-		b.page = page
-		b.submit("pin", "account", "XX-900", "pin", other(pin))
-		if !strings.Contains(text(b.page.body), left) {
-			t.Errorf("the page does not say %q: %s", left, text(b.page.body))
+		b.Page = page
+		b.Submit("pin", "account", "XX-900", "pin", other(pin))
+		if !strings.Contains(b.Page.Text(), left) {
+			t.Errorf("the page does not say %q: %s", left, b.Page.Text())
 		}
 	}
-	b.page = page
+	b.Page = page
 	b.redeem(acme, pin)
-	if b.page.status != http.StatusTooManyRequests || !strings.Contains(text(b.page.body), "ask the customer to make a new PIN") {
-		t.Errorf("%d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusTooManyRequests || !strings.Contains(b.Page.Text(), "ask the customer to make a new PIN") {
+		t.Errorf("%d %s", b.Page.Status, b.Page.Text())
 	}
 	h.wantAll(map[credentials.Cause]int{})
-	h.clock.add(credentials.PauseWindow)
+	h.clock.Add(credentials.PauseWindow)
 	pin = h.mint(acme, "support-pin")
 	b.open(h.app("docs", "prompt", "login"))
 	b.login("dana")
 	b.redeem(acme, pin)
-	if !b.shows("enter") {
-		t.Errorf("after the pause: %d %s", b.page.status, text(b.page.body))
+	if !b.Shows("enter") {
+		t.Errorf("after the pause: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -93,12 +93,12 @@ func TestCausesAfterARightSecret(t *testing.T) {
 	b.login("dana")
 	ticket := h.mint(acme, "support-pin", func(r *credentials.MintRequest) { r.Ticket = "T-9" })
 	b.redeem(acme, ticket)
-	if b.page.status != http.StatusUnprocessableEntity || !strings.Contains(text(b.page.body), "named a ticket") {
-		t.Errorf("without the ticket: %d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusUnprocessableEntity || !strings.Contains(b.Page.Text(), "named a ticket") {
+		t.Errorf("without the ticket: %d %s", b.Page.Status, b.Page.Text())
 	}
-	b.submit("pin", "account", acme.Handle, "pin", ticket.Secret.Reveal(), "reason", " it is t-9 ")
-	if !b.shows("enter") {
-		t.Errorf("with the ticket: %d %s", b.page.status, text(b.page.body))
+	b.Submit("pin", "account", acme.Handle, "pin", ticket.Secret.Reveal(), "reason", " it is t-9 ")
+	if !b.Shows("enter") {
+		t.Errorf("with the ticket: %d %s", b.Page.Status, b.Page.Text())
 	}
 	login := h.mint(globex, "temporary-login")
 	for _, c := range []struct {
@@ -110,15 +110,15 @@ func TestCausesAfterARightSecret(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"has expired", func() { login = h.mint(globex, "temporary-login"); h.clock.add(4*time.Hour + time.Second) }},
+		{"has expired", func() { login = h.mint(globex, "temporary-login"); h.clock.Add(4*time.Hour + time.Second) }},
 	} {
 		c.do()
 		b := h.browser()
 		b.open(h.app("docs"))
 		b.login("dana")
 		b.redeem(globex, login)
-		if b.page.status != http.StatusUnprocessableEntity || !strings.Contains(text(b.page.body), c.says) {
-			t.Errorf("want %q: %d %s", c.says, b.page.status, text(b.page.body))
+		if b.Page.Status != http.StatusUnprocessableEntity || !strings.Contains(b.Page.Text(), c.says) {
+			t.Errorf("want %q: %d %s", c.says, b.Page.Status, b.Page.Text())
 		}
 	}
 }
@@ -140,30 +140,30 @@ func TestSuspension(t *testing.T) {
 		t.Errorf("the session: %q", s.Cause)
 	}
 	b.open(h.app("files", "prompt", "none"))
-	if b.callback.Get("error") != "login_required" {
-		t.Errorf("without asking: %v", b.callback)
+	if b.Callback.Get("error") != "login_required" {
+		t.Errorf("without asking: %v", b.Callback)
 	}
 	waiting.redeem(globex, pin)
-	if waiting.page.status != http.StatusForbidden || waiting.cookies()["agent"] != "" {
-		t.Errorf("a form that was shown before: %d %s", waiting.page.status, text(waiting.page.body))
+	if waiting.Page.Status != http.StatusForbidden || waiting.Cookies()["agent"] != "" {
+		t.Errorf("a form that was shown before: %d %s", waiting.Page.Status, waiting.Page.Text())
 	}
 	b.open(h.app("files"))
-	if b.page.status != http.StatusForbidden || !strings.Contains(text(b.page.body), "suspended") {
-		t.Errorf("the next page: %d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusForbidden || !strings.Contains(b.Page.Text(), "suspended") {
+		t.Errorf("the next page: %d %s", b.Page.Status, b.Page.Text())
 	}
-	if left := b.cookies(); left["agent"] != "" || left["session"] != "" {
+	if left := b.Cookies(); left["agent"] != "" || left["session"] != "" {
 		t.Errorf("the browser keeps %v", left)
 	}
 	b.open(h.app("files"))
-	action, fields := b.form("username")
+	action, fields := b.Form("username")
 	fields.Set("username", "dana")
 	fields.Set("password", staffPassword)
-	if got := b.send(http.MethodPost, action, fields); got.status != http.StatusForbidden {
-		t.Errorf("signing in: %d, want a refusal at once", got.status)
+	if got := b.Send(http.MethodPost, action, fields); got.Status != http.StatusForbidden {
+		t.Errorf("signing in: %d, want a refusal at once", got.Status)
 	}
 	b.login("dana")
-	if b.page.status != http.StatusForbidden || b.cookies()["agent"] != "" {
-		t.Errorf("signing in: %d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusForbidden || b.Cookies()["agent"] != "" {
+		t.Errorf("signing in: %d %s", b.Page.Status, b.Page.Text())
 	}
 	if err := h.store.Suspend(t.Context(), agent.Key(), false, credentials.Mark{Who: "operator"}); err != nil {
 		t.Fatal(err)
@@ -171,8 +171,8 @@ func TestSuspension(t *testing.T) {
 	b.open(h.app("files"))
 	b.login("dana")
 	b.redeem(globex, pin)
-	if !b.shows("enter") {
-		t.Errorf("once it is lifted: %d %s", b.page.status, text(b.page.body))
+	if !b.Shows("enter") {
+		t.Errorf("once it is lifted: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -184,16 +184,16 @@ func TestHolder(t *testing.T) {
 	b, v := h.browser(), h.app("docs")
 	b.open(v)
 	b.redeem(acme, h.mint(acme, "temporary-login"))
-	if b.page.status != http.StatusUnprocessableEntity || !strings.Contains(text(b.page.body), "did not match") {
-		t.Errorf("a login that needs an agent: %d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusUnprocessableEntity || !strings.Contains(b.Page.Text(), "did not match") {
+		t.Errorf("a login that needs an agent: %d %s", b.Page.Status, b.Page.Text())
 	}
 	b.redeem(acme, h.mint(acme, "holder-login"))
-	if strings.Contains(text(b.page.body), "Local people") {
-		t.Errorf("the summary names an agent: %s", text(b.page.body))
+	if strings.Contains(b.Page.Text(), "Local people") {
+		t.Errorf("the summary names an agent: %s", b.Page.Text())
 	}
-	b.submit("enter")
+	b.Submit("enter")
 	first := v.exchange(b)
-	if first.Act != nil || first.AuthTime != h.clock.now().Unix() {
+	if first.Act != nil || first.AuthTime != h.clock.Now().Unix() {
 		t.Errorf("the ID token says %+v", first)
 	}
 	second := h.app("files")
@@ -202,17 +202,17 @@ func TestHolder(t *testing.T) {
 		t.Errorf("a second app: %+v, want %s", got, first.SID)
 	}
 	b.open(h.app("files", "prompt", "login"))
-	if b.callback != nil || !b.shows("email") {
-		t.Errorf("prompt=login: %v %s", b.callback, text(b.page.body))
+	if b.Callback != nil || !b.Shows("email") {
+		t.Errorf("prompt=login: %v %s", b.Callback, b.Page.Text())
 	}
 	// A PIN always names an agent.
-	action, fields := b.form("email")
+	action, fields := b.Form("email")
 	fields.Del("email")
 	fields.Del("password")
 	fields.Set("account", acme.Handle)
 	fields.Set("pin", h.mint(acme, "support-pin").Secret.Reveal())
-	if b.visit(http.MethodPost, action, fields); b.page.status != http.StatusUnprocessableEntity || !b.shows("username") {
-		t.Errorf("a PIN without an agent: %d %s", b.page.status, text(b.page.body))
+	if b.Visit(http.MethodPost, action, fields); b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("username") {
+		t.Errorf("a PIN without an agent: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -223,15 +223,15 @@ func TestNoHolders(t *testing.T) {
 	login := h.mint(acme, "holder-login")
 	b := h.browser()
 	b.open(h.app("docs"))
-	action, fields := b.form("email")
+	action, fields := b.Form("email")
 	h.handler.Holder = false
 	b.open(h.app("docs"))
-	if b.shows("email") {
+	if b.Shows("email") {
 		t.Error("the form is shown")
 	}
 	fields.Set("email", login.Email)
 	fields.Set("password", login.Secret.Reveal())
-	if b.visit(http.MethodPost, action, fields); b.shows("enter") {
+	if b.Visit(http.MethodPost, action, fields); b.Shows("enter") {
 		t.Error("the form is taken")
 	}
 }

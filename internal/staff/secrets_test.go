@@ -23,9 +23,9 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 	}
 	b := h.browser()
 	b.open(h.app("docs"))
-	b.submit("username", "username", "dana", "password", typed["a mistyped password"])
-	b.submit("email", "email", h.login.Email, "password", typed["a wrong temporary password"])
-	b.submit("email", "email", h.login.Email, "password", h.login.Secret.Reveal())
+	b.Submit("username", "username", "dana", "password", typed["a mistyped password"])
+	b.Submit("email", "email", h.login.Email, "password", typed["a wrong temporary password"])
+	b.Submit("email", "email", h.login.Email, "password", h.login.Secret.Reveal())
 	code := h.code()
 	typed["the code"] = code
 	for _, verb := range []string{"UseOTP", ""} {
@@ -33,7 +33,7 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 		h.faults.breaks(verb)
 		b.login("sam")
 	}
-	form := b.page
+	form := b.Page
 	for _, verb := range []string{"Reserve", "Settle", "Login", "RedeemPassword", "Suspended", ""} {
 		h.faults.breaks(verb)
 		for _, f := range [][]string{
@@ -43,17 +43,17 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 			{"pin", "account", acme.Handle, "pin", "wrong " + h.pin.Secret.Reveal()},
 			{"pin", "account", acme.Handle, "pin", h.pin.Secret.Reveal()},
 		} {
-			b.page = form
+			b.Page = form
 			b.again()
-			b.submit(f[0], f[1:]...)
+			b.Submit(f[0], f[1:]...)
 		}
 	}
-	b.page = form
-	action, fields := b.form("pin")
+	b.Page = form
+	action, fields := b.Form("pin")
 	fields.Set("pin", h.pin.Secret.Reveal())
-	b.send(http.MethodPost, action, fields, "Sec-Fetch-Site", "cross-site")
+	b.Send(http.MethodPost, action, fields, "Sec-Fetch-Site", "cross-site")
 	fields.Set("request", "another")
-	b.send(http.MethodPost, action, fields)
+	b.Send(http.MethodPost, action, fields)
 	h.store.Close()
 	h.searchFor(typed)
 }
@@ -70,12 +70,12 @@ func (h *house) searchFor(typed map[string]string) {
 		}
 		places["the database"+suffix] = string(content)
 	}
-	for _, a := range h.answers() {
+	for _, a := range h.tape.All() {
 		var all strings.Builder
-		_ = a.header.Write(&all)
-		where := "the answer to " + a.method + " " + strings.SplitN(strings.TrimPrefix(a.url, h.server.URL), "?", 2)[0]
-		places[where] += all.String() + a.body
-		places["an address"] += a.url + "\n"
+		_ = a.Header.Write(&all)
+		where := "the answer to " + a.Method + " " + strings.SplitN(strings.TrimPrefix(a.URL, h.server.URL), "?", 2)[0]
+		places[where] += all.String() + a.Body
+		places["an address"] += a.URL + "\n"
 	}
 	for name, secret := range typed {
 		for place, content := range places {

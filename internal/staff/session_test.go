@@ -20,17 +20,17 @@ func TestTheWholePath(t *testing.T) {
 	b.login("sam")
 	b.redeem(acme, h.mint(acme, "support-pin"))
 	for _, said := range []string{"Acme Corp", "AC-100", "Sam Rivera", "View documents", "Northwind docs", "ticket 4711"} {
-		if !strings.Contains(text(b.page.body), said) {
-			t.Errorf("the summary does not say %q: %s", said, text(b.page.body))
+		if !strings.Contains(b.Page.Text(), said) {
+			t.Errorf("the summary does not say %q: %s", said, b.Page.Text())
 		}
 	}
-	can, never, _ := strings.Cut(text(b.page.body), "Never")
+	can, never, _ := strings.Cut(b.Page.Text(), "Never")
 	if strings.Contains(can, "invoices") || !strings.Contains(never, "See invoices and cards") || strings.Contains(can, "Change settings") {
-		t.Errorf("the summary says: %s", text(b.page.body))
+		t.Errorf("the summary says: %s", b.Page.Text())
 	}
-	b.submit("enter")
-	if b.callback.Get("state") != "s" || b.callback.Get("iss") != h.server.URL {
-		t.Errorf("the app is called back with %v", b.callback)
+	b.Submit("enter")
+	if b.Callback.Get("state") != "s" || b.Callback.Get("iss") != h.server.URL {
+		t.Errorf("the app is called back with %v", b.Callback)
 	}
 	got := v.exchange(b)
 	if got.Account.ID != "acme" || got.Act == nil || got.Act.Sub != "local:sam" {
@@ -54,13 +54,13 @@ func TestSecondApp(t *testing.T) {
 	}
 	other := h.browser()
 	other.open(h.app("files", "prompt", "none"))
-	if other.callback.Get("error") != "login_required" {
-		t.Errorf("another browser gets %v", other.callback)
+	if other.Callback.Get("error") != "login_required" {
+		t.Errorf("another browser gets %v", other.Callback)
 	}
 	other.open(h.app("files"))
 	other.login("dana")
-	if !other.shows("pin") {
-		t.Errorf("the same agent in another browser is not asked for a PIN: %s", text(other.page.body))
+	if !other.Shows("pin") {
+		t.Errorf("the same agent in another browser is not asked for a PIN: %s", other.Page.Text())
 	}
 }
 
@@ -73,25 +73,25 @@ func TestAnotherAgent(t *testing.T) {
 	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
 	b.open(h.app("docs", "prompt", "login"))
 	b.login("erin")
-	if b.callback != nil || !b.shows("pin") {
-		t.Fatalf("erin gets dana's session: %v %s", b.callback, text(b.page.body))
+	if b.Callback != nil || !b.Shows("pin") {
+		t.Fatalf("erin gets dana's session: %v %s", b.Callback, b.Page.Text())
 	}
 	for _, action := range []string{"/enter", "/cancel"} {
-		_, fields := b.form("pin")
-		page := b.page
-		b.visit(http.MethodPost, h.server.URL+action, fields)
-		if b.callback != nil {
-			t.Errorf("erin's %s of dana's session calls the app back with %v", action, b.callback)
+		_, fields := b.Form("pin")
+		page := b.Page
+		b.Visit(http.MethodPost, h.server.URL+action, fields)
+		if b.Callback != nil {
+			t.Errorf("erin's %s of dana's session calls the app back with %v", action, b.Callback)
 		}
-		b.page = page
+		b.Page = page
 	}
 	if s := h.session(first.SID); s.Ended() {
 		t.Errorf("dana's session ended by %s before erin entered", s.Cause)
 	}
 	b.redeem(globex, h.mint(globex, "support-pin"))
-	b.submit("enter")
-	if b.callback.Get("code") == "" {
-		t.Fatalf("erin does not get in: %v", b.callback)
+	b.Submit("enter")
+	if b.Callback.Get("code") == "" {
+		t.Fatalf("erin does not get in: %v", b.Callback)
 	}
 	if s := h.session(first.SID); s.Cause != credentials.CauseSignedOut {
 		t.Errorf("dana's session is still open beside erin's: %q", s.Cause)
@@ -116,18 +116,18 @@ func TestOneSessionPerBrowser(t *testing.T) {
 	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
 	v := h.app("docs", "login_hint", globex.Handle)
 	b.open(v)
-	if !strings.Contains(text(b.page.body), "You are already in Acme Corp") {
-		t.Fatalf("the agent is not asked: %s", text(b.page.body))
+	if !strings.Contains(b.Page.Text(), "You are already in Acme Corp") {
+		t.Fatalf("the agent is not asked: %s", b.Page.Text())
 	}
-	b.submit("/cancel")
+	b.Submit("/cancel")
 	if s := h.session(first.SID); s.Cause != credentials.CauseCancelled {
 		t.Errorf("the first session: %q", s.Cause)
 	}
-	if _, fields := b.form("pin"); fields.Get("account") != globex.Handle {
-		t.Fatalf("the agent cannot go on to the account they came for: callback %v, %s", b.callback, text(b.page.body))
+	if _, fields := b.Form("pin"); fields.Get("account") != globex.Handle {
+		t.Fatalf("the agent cannot go on to the account they came for: callback %v, %s", b.Callback, b.Page.Text())
 	}
 	b.redeem(globex, h.mint(globex, "support-pin"))
-	b.submit("enter")
+	b.Submit("enter")
 	if got := v.exchange(b); got.Account.ID != "globex" {
 		t.Errorf("%+v", got)
 	}
@@ -141,13 +141,13 @@ func TestGoOnInstead(t *testing.T) {
 	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
 	v := h.app("files", "login_hint", globex.Handle)
 	b.open(v)
-	b.submit("enter")
+	b.Submit("enter")
 	if got := v.exchange(b); got.SID != first.SID {
 		t.Errorf("%+v, want the session %s", got, first.SID)
 	}
 	b.open(h.app("files", "login_hint", globex.Handle, "prompt", "none"))
-	if b.callback.Get("error") != "login_required" {
-		t.Errorf("without asking: %v, want login_required", b.callback)
+	if b.Callback.Get("error") != "login_required" {
+		t.Errorf("without asking: %v, want login_required", b.Callback)
 	}
 }
 
@@ -160,20 +160,20 @@ func TestCancel(t *testing.T) {
 	b.open(h.app("docs", "login_hint", "somebody else"))
 	b.login("dana")
 	b.redeem(acme, h.mint(acme, "support-pin"))
-	b.submit("/cancel")
-	if b.callback.Get("error") != "access_denied" || b.callback.Get("state") != "s" {
-		t.Errorf("the app is called back with %v (%s)", b.callback, text(b.page.body))
+	b.Submit("/cancel")
+	if b.Callback.Get("error") != "access_denied" || b.Callback.Get("state") != "s" {
+		t.Errorf("the app is called back with %v (%s)", b.Callback, b.Page.Text())
 	}
 	h.wantAll(map[credentials.Cause]int{credentials.CauseCancelled: 1})
-	if _, is := b.cookies()["session"]; is {
+	if _, is := b.Cookies()["session"]; is {
 		t.Error("the browser keeps the session's cookie")
 	}
 	first := b.signIn2(h, acme)
 	b.open(h.app("docs", "login_hint", globex.Handle))
-	b.submit("/cancel")
-	b.submit("/sign-out")
-	if !b.shows("username") || b.cookies()["agent"] != "" {
-		t.Errorf("after signing out: %v %s", b.cookies(), text(b.page.body))
+	b.Submit("/cancel")
+	b.Submit("/sign-out")
+	if !b.Shows("username") || b.Cookies()["agent"] != "" {
+		t.Errorf("after signing out: %v %s", b.Cookies(), b.Page.Text())
 	}
 	if s := h.session(first.SID); !s.Ended() {
 		t.Error("the session lives on")
@@ -182,11 +182,11 @@ func TestCancel(t *testing.T) {
 
 // signIn2 signs in an agent whom the browser knows already.
 func (b *browser) signIn2(h *house, a credentials.Account) claims {
-	b.t.Helper()
+	b.T.Helper()
 	v := h.app("docs")
 	b.open(v)
 	b.redeem(a, h.mint(a, "support-pin"))
-	b.submit("enter")
+	b.Submit("enter")
 	return v.exchange(b)
 }
 
@@ -218,17 +218,17 @@ func TestSignOutEndsTheSession(t *testing.T) {
 	b := h.browser()
 	b.open(h.app("docs"))
 	b.login("dana")
-	page := b.page
+	page := b.Page
 	b.redeem(acme, h.mint(acme, "support-pin"))
-	b.page = page // the other tab
-	b.submit("/sign-out")
+	b.Page = page // the other tab
+	b.Submit("/sign-out")
 	h.wantAll(map[credentials.Cause]int{credentials.CauseSignedOut: 1})
-	if !b.shows("username") {
-		t.Errorf("the browser still knows the agent: %s", text(b.page.body))
+	if !b.Shows("username") {
+		t.Errorf("the browser still knows the agent: %s", b.Page.Text())
 	}
 	b.open(h.app("docs", "prompt", "none"))
-	if b.callback.Get("error") != "login_required" {
-		t.Errorf("%v, want login_required", b.callback)
+	if b.Callback.Get("error") != "login_required" {
+		t.Errorf("%v, want login_required", b.Callback)
 	}
 }
 
@@ -240,44 +240,44 @@ func TestPromptLogin(t *testing.T) {
 	b := h.browser()
 	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
 	for _, again := range [][]string{{"prompt", "login"}, {"max_age", "0"}, {"max_age", "60"}} {
-		h.clock.add(3 * time.Minute)
+		h.clock.Add(3 * time.Minute)
 		v := h.app("docs", again...)
 		b.open(v)
-		if !b.shows("username") {
-			t.Fatalf("%v: the agent is not asked: %v %s", again, b.callback, text(b.page.body))
+		if !b.Shows("username") {
+			t.Fatalf("%v: the agent is not asked: %v %s", again, b.Callback, b.Page.Text())
 		}
 		// The other forms of this request do not lead around it.
-		_, fields := b.form("username")
-		page := b.page
+		_, fields := b.Form("username")
+		page := b.Page
 		for _, action := range []string{"/enter", "/redeem"} {
 			fields.Set("account", acme.Handle)
 			fields.Set("pin", h.mint(acme, "support-pin").Secret.Reveal())
-			b.visit(http.MethodPost, h.server.URL+action, fields)
-			if b.callback != nil || !b.shows("username") {
-				t.Errorf("%v: %s leads around the question: %v %s", again, action, b.callback, text(b.page.body))
+			b.Visit(http.MethodPost, h.server.URL+action, fields)
+			if b.Callback != nil || !b.Shows("username") {
+				t.Errorf("%v: %s leads around the question: %v %s", again, action, b.Callback, b.Page.Text())
 			}
 		}
-		b.page = page
+		b.Page = page
 		b.login("dana")
 		got := v.exchange(b)
-		if got.SID != first.SID || got.AuthTime != h.clock.now().Unix() {
-			t.Errorf("%v: session %s with a proof of %d; want %s and %d", again, got.SID, got.AuthTime, first.SID, h.clock.now().Unix())
+		if got.SID != first.SID || got.AuthTime != h.clock.Now().Unix() {
+			t.Errorf("%v: session %s with a proof of %d; want %s and %d", again, got.SID, got.AuthTime, first.SID, h.clock.Now().Unix())
 		}
 	}
 	b.open(h.app("docs", "prompt", "login"))
 	b.login("dana")
 	v := h.app("docs", "login_hint", globex.Handle, "max_age", "30")
-	h.clock.add(20 * time.Second)
+	h.clock.Add(20 * time.Second)
 	b.open(v)
-	h.clock.add(20 * time.Second)
-	b.submit("enter") // the proof became too old while the page was shown
-	if b.callback != nil || !b.shows("username") {
-		t.Fatalf("a proof older than max_age gets in: %v", b.callback)
+	h.clock.Add(20 * time.Second)
+	b.Submit("enter") // the proof became too old while the page was shown
+	if b.Callback != nil || !b.Shows("username") {
+		t.Fatalf("a proof older than max_age gets in: %v", b.Callback)
 	}
 	b.login("dana")
-	b.submit("enter")
-	if got := v.exchange(b); got.SID != first.SID || got.AuthTime != h.clock.now().Unix() {
-		t.Errorf("going on in the session: %+v at %d", got, h.clock.now().Unix())
+	b.Submit("enter")
+	if got := v.exchange(b); got.SID != first.SID || got.AuthTime != h.clock.Now().Unix() {
+		t.Errorf("going on in the session: %+v at %d", got, h.clock.Now().Unix())
 	}
 }
 
@@ -296,25 +296,25 @@ func TestMaxAgeBeforeRedeeming(t *testing.T) {
 		b, v := h.browser(), h.app("docs", c.params...)
 		b.open(v)
 		b.login("dana")
-		form := b.page
+		form := b.Page
 		if c.wait > 10*time.Minute { // longer than a request lives
-			h.clock.add(c.wait - time.Minute)
+			h.clock.Add(c.wait - time.Minute)
 			b.open(v)
-			form = b.page
-			h.clock.add(time.Minute)
+			form = b.Page
+			h.clock.Add(time.Minute)
 		} else {
-			h.clock.add(c.wait)
+			h.clock.Add(c.wait)
 		}
 		pin := h.mint(acme, "support-pin")
-		b.page = form
+		b.Page = form
 		b.redeem(acme, pin)
-		if b.page.status != http.StatusUnprocessableEntity || !b.shows("username") {
-			t.Fatalf("%s: %d %s", name, b.page.status, text(b.page.body))
+		if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("username") {
+			t.Fatalf("%s: %d %s", name, b.Page.Status, b.Page.Text())
 		}
 		b.login("dana")
 		b.redeem(acme, pin)
-		b.submit("enter")
-		if got := v.exchange(b); got.AuthTime != h.clock.now().Unix() {
+		b.Submit("enter")
+		if got := v.exchange(b); got.AuthTime != h.clock.Now().Unix() {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -327,15 +327,15 @@ func TestResumeAfterIdle(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	first := b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
-	h.clock.add(9 * time.Minute)
+	h.clock.Add(9 * time.Minute)
 	b.open(h.app("files"))
-	if b.callback.Get("code") == "" {
-		t.Fatalf("a minute before the idle end: %s", text(b.page.body))
+	if b.Callback.Get("code") == "" {
+		t.Fatalf("a minute before the idle end: %s", b.Page.Text())
 	}
-	h.clock.add(10 * time.Minute)
+	h.clock.Add(10 * time.Minute)
 	b.open(h.app("files", "prompt", "none"))
-	if b.callback.Get("error") != "login_required" {
-		t.Errorf("after the idle end: %v", b.callback)
+	if b.Callback.Get("error") != "login_required" {
+		t.Errorf("after the idle end: %v", b.Callback)
 	}
 	if s := h.session(first.SID); s.Cause != credentials.CauseIdle {
 		t.Errorf("the session: %q, want idle", s.Cause)
@@ -353,7 +353,7 @@ func TestTheSameFormTwice(t *testing.T) {
 			b.open(v)
 			b.login("dana")
 			c := h.mint(acme, policy)
-			action, fields := b.form(map[bool]string{true: "pin", false: "email"}[c.Kind == credentials.PIN])
+			action, fields := b.Form(map[bool]string{true: "pin", false: "email"}[c.Kind == credentials.PIN])
 			fields.Set("account", acme.Handle)
 			if c.Kind == credentials.PIN {
 				fields.Set("pin", c.Secret.Reveal())
@@ -365,15 +365,15 @@ func TestTheSameFormTwice(t *testing.T) {
 			var all sync.WaitGroup
 			for range 4 {
 				all.Go(func() {
-					if got := b.send(http.MethodPost, action, fields); got.status != http.StatusSeeOther {
-						t.Errorf("%d %s", got.status, text(got.body))
+					if got := b.Send(http.MethodPost, action, fields); got.Status != http.StatusSeeOther {
+						t.Errorf("%d %s", got.Status, got.Text())
 					}
 				})
 			}
 			all.Wait()
 			h.wantAll(map[credentials.Cause]int{"": 1})
-			b.visit(http.MethodPost, action, fields)
-			b.submit("enter")
+			b.Visit(http.MethodPost, action, fields)
+			b.Submit("enter")
 			v.exchange(b)
 			h.wantAll(map[credentials.Cause]int{"": 1})
 		})
@@ -391,10 +391,10 @@ func TestTheAgentIsToldWhoEndedIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	const said = "The customer ended your access to Acme Corp"
-	if b.open(h.app("docs")); !strings.Contains(text(b.page.body), said) {
-		t.Errorf("after a revocation: %s", text(b.page.body))
+	if b.open(h.app("docs")); !strings.Contains(b.Page.Text(), said) {
+		t.Errorf("after a revocation: %s", b.Page.Text())
 	}
-	if b.open(h.app("docs")); strings.Contains(text(b.page.body), said) {
+	if b.open(h.app("docs")); strings.Contains(b.Page.Text(), said) {
 		t.Error("it is said again")
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin/signintest"
 )
 
 // TestSignIn: what a sign-in of local people can end with.
@@ -30,11 +31,11 @@ func TestSignIn(t *testing.T) {
 	} {
 		b := h.browser()
 		b.open(h.app("docs"))
-		b.submit("username", "username", c.username, "password", c.password)
-		if b.page.status != c.status || !b.shows(c.shows) && c.shows != "" || !strings.Contains(text(b.page.body), c.says) {
-			t.Errorf("%s/%s: %d %s", c.username, c.password, b.page.status, text(b.page.body))
+		b.Submit("username", "username", c.username, "password", c.password)
+		if b.Page.Status != c.status || !b.Shows(c.shows) && c.shows != "" || !strings.Contains(b.Page.Text(), c.says) {
+			t.Errorf("%s/%s: %d %s", c.username, c.password, b.Page.Status, b.Page.Text())
 		}
-		if signedIn := b.cookies()["agent"] != ""; signedIn != (c.shows == "pin") {
+		if signedIn := b.Cookies()["agent"] != ""; signedIn != (c.shows == "pin") {
 			t.Errorf("%s/%s: signed in %v", c.username, c.password, signedIn)
 		}
 	}
@@ -48,43 +49,43 @@ func TestSecondFactor(t *testing.T) {
 	half := func() (*browser, url.Values) {
 		b := h.browser()
 		b.open(h.app("docs"))
-		b.submit("username", "username", "sam", "password", staffPassword)
-		_, fields := b.form("code")
+		b.Submit("username", "username", "sam", "password", staffPassword)
+		_, fields := b.Form("code")
 		return b, fields
 	}
 	b, fields := half()
-	if b.visit(http.MethodGet, h.server.URL+"/sign-in?r="+url.QueryEscape(fields.Get("request")), nil); !b.shows("username") {
-		t.Errorf("half a sign-in goes on: %s", text(b.page.body))
+	if b.Visit(http.MethodGet, h.server.URL+"/sign-in?r="+url.QueryEscape(fields.Get("request")), nil); !b.Shows("username") {
+		t.Errorf("half a sign-in goes on: %s", b.Page.Text())
 	}
 	b, _ = half()
-	b.submit("code", "code", "000000x")
-	if b.page.status != http.StatusUnprocessableEntity || !b.shows("code") {
-		t.Errorf("a wrong code: %d %s", b.page.status, text(b.page.body))
+	b.Submit("code", "code", "000000x")
+	if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("code") {
+		t.Errorf("a wrong code: %d %s", b.Page.Status, b.Page.Text())
 	}
 	// The proof of another browser, or a made up one, is none.
 	_, others := half()
 	for name, proof := range map[string]string{"another browser's": others.Get("proof"), "no": "", "a made up": "xxxx"} {
 		b, _ := half()
-		b.submit("code", "proof", proof, "code", h.code())
-		if b.page.status != http.StatusUnprocessableEntity || !b.shows("username") {
-			t.Errorf("%s proof: %d %s", name, b.page.status, text(b.page.body))
+		b.Submit("code", "proof", proof, "code", h.code())
+		if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("username") {
+			t.Errorf("%s proof: %d %s", name, b.Page.Status, b.Page.Text())
 		}
 	}
 	b, _ = half()
-	h.clock.add(5*time.Minute + time.Second)
-	b.submit("code", "code", h.code())
-	if b.page.status != http.StatusUnprocessableEntity || !b.shows("username") {
-		t.Errorf("a code after %v: %d %s", 5*time.Minute, b.page.status, text(b.page.body))
+	h.clock.Add(5*time.Minute + time.Second)
+	b.Submit("code", "code", h.code())
+	if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("username") {
+		t.Errorf("a code after %v: %d %s", 5*time.Minute, b.Page.Status, b.Page.Text())
 	}
 	b, _ = half()
-	b.submit("code", "code", h.code())
-	if !b.shows("pin") {
-		t.Errorf("the right code: %d %s", b.page.status, text(b.page.body))
+	b.Submit("code", "code", h.code())
+	if !b.Shows("pin") {
+		t.Errorf("the right code: %d %s", b.Page.Status, b.Page.Text())
 	}
 	b, _ = half()
-	b.submit("code", "code", h.code())
-	if b.page.status != http.StatusUnprocessableEntity || !b.shows("code") {
-		t.Errorf("the same code again: %d %s", b.page.status, text(b.page.body))
+	b.Submit("code", "code", h.code())
+	if b.Page.Status != http.StatusUnprocessableEntity || !b.Shows("code") {
+		t.Errorf("the same code again: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -95,15 +96,15 @@ func TestTooManySignIns(t *testing.T) {
 	b := h.browser()
 	b.open(h.app("docs"))
 	for range 10 {
-		b.submit("username", "username", "dana", "password", "wrong")
+		b.Submit("username", "username", "dana", "password", "wrong")
 	}
-	b.submit("username", "username", "dana", "password", staffPassword)
-	if b.page.status != http.StatusTooManyRequests || b.cookies()["agent"] != "" {
-		t.Errorf("%d %s", b.page.status, text(b.page.body))
+	b.Submit("username", "username", "dana", "password", staffPassword)
+	if b.Page.Status != http.StatusTooManyRequests || b.Cookies()["agent"] != "" {
+		t.Errorf("%d %s", b.Page.Status, b.Page.Text())
 	}
-	b.submit("username", "username", "erin", "password", staffPassword)
-	if !b.shows("pin") {
-		t.Errorf("somebody else: %d %s", b.page.status, text(b.page.body))
+	b.Submit("username", "username", "erin", "password", staffPassword)
+	if !b.Shows("pin") {
+		t.Errorf("somebody else: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -116,19 +117,19 @@ func TestSeveralConnectors(t *testing.T) {
 	h.handler.Door.Connectors = append(h.handler.Door.Connectors, &second)
 	b := h.browser()
 	b.open(h.app("docs"))
-	if b.shows("username") || !strings.Contains(b.page.body, "Continue with Night shift") || !strings.Contains(b.page.body, "Continue with Local people") {
-		t.Fatalf("there is no choice: %s", text(b.page.body))
+	if b.Shows("username") || !strings.Contains(b.Page.Body, "Continue with Night shift") || !strings.Contains(b.Page.Body, "Continue with Local people") {
+		t.Fatalf("there is no choice: %s", b.Page.Text())
 	}
-	_, fields := b.form("email")
-	b.visit(http.MethodGet, h.server.URL+"/sign-in?connector=night&r="+url.QueryEscape(fields.Get("request")), nil)
+	_, fields := b.Form("email")
+	b.Visit(http.MethodGet, h.server.URL+"/sign-in?connector=night&r="+url.QueryEscape(fields.Get("request")), nil)
 	b.login("dana")
-	if !strings.Contains(text(b.page.body), "Night shift") {
-		t.Errorf("dana signs in elsewhere: %s", text(b.page.body))
+	if !strings.Contains(b.Page.Text(), "Night shift") {
+		t.Errorf("dana signs in elsewhere: %s", b.Page.Text())
 	}
 	b.open(h.app("docs", "prompt", "login"))
-	b.visit(http.MethodGet, h.server.URL+"/sign-in?connector=unknown&r="+url.QueryEscape(fields.Get("request")), nil)
-	if b.page.status != http.StatusOK {
-		t.Errorf("an unknown connector: %d", b.page.status)
+	b.Visit(http.MethodGet, h.server.URL+"/sign-in?connector=unknown&r="+url.QueryEscape(fields.Get("request")), nil)
+	if b.Page.Status != http.StatusOK {
+		t.Errorf("an unknown connector: %d", b.Page.Status)
 	}
 }
 
@@ -139,7 +140,7 @@ func TestAnotherBrowser(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.open(h.app("docs"))
-	_, fields := b.form("username")
+	_, fields := b.Form("username")
 	request := fields.Get("request")
 	other := h.browser()
 	other.open(h.app("docs")) // has a secret of its own
@@ -152,24 +153,24 @@ func TestAnotherBrowser(t *testing.T) {
 			"/enter": {"enter": {"1"}}, "/cancel": {}, "/sign-out": {},
 		} {
 			if form == nil {
-				browser.visit(http.MethodGet, h.server.URL+path+"?r="+url.QueryEscape(request), nil)
+				browser.Visit(http.MethodGet, h.server.URL+path+"?r="+url.QueryEscape(request), nil)
 			} else {
 				form.Set("request", request)
-				browser.visit(http.MethodPost, h.server.URL+path, form)
+				browser.Visit(http.MethodPost, h.server.URL+path, form)
 			}
-			if browser.page.status != http.StatusBadRequest || !strings.Contains(text(browser.page.body), "begun in another browser") || browser.callback != nil {
-				t.Errorf("%s: %d %s", path, browser.page.status, text(browser.page.body))
+			if browser.Page.Status != http.StatusBadRequest || !strings.Contains(browser.Page.Text(), "begun in another browser") || browser.Callback != nil {
+				t.Errorf("%s: %d %s", path, browser.Page.Status, browser.Page.Text())
 			}
 		}
 	}
 	b.login("dana")
-	if !b.shows("pin") {
-		t.Errorf("its own browser: %s", text(b.page.body))
+	if !b.Shows("pin") {
+		t.Errorf("its own browser: %s", b.Page.Text())
 	}
-	h.clock.add(10*time.Minute + time.Second)
+	h.clock.Add(10*time.Minute + time.Second)
 	b.redeem(acme, pin)
-	if b.page.status != http.StatusBadRequest {
-		t.Errorf("after ten minutes: %d %s", b.page.status, text(b.page.body))
+	if b.Page.Status != http.StatusBadRequest {
+		t.Errorf("after ten minutes: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
 
@@ -182,13 +183,12 @@ func TestCookiesOfAnotherBrowser(t *testing.T) {
 	b.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
 	thief := h.browser()
 	thief.open(h.app("docs"))
-	at, _ := url.Parse(h.server.URL)
 	for _, name := range []string{"agent", "session"} {
-		thief.client.Jar.SetCookies(at, []*http.Cookie{{Name: "valetkey-" + name, Value: b.cookies()[name]}})
+		thief.SetCookie(name, b.Cookies()[name])
 	}
 	thief.open(h.app("docs"))
-	if thief.callback != nil || !thief.shows("username") {
-		t.Errorf("copied cookies get in: %v %s", thief.callback, text(thief.page.body))
+	if thief.Callback != nil || !thief.Shows("username") {
+		t.Errorf("copied cookies get in: %v %s", thief.Callback, thief.Page.Text())
 	}
 }
 
@@ -199,23 +199,23 @@ func TestNewCookieValues(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.open(h.app("docs"))
-	before := b.cookies()
+	before := b.Cookies()
 	b.login("dana")
-	signed := b.cookies()
+	signed := b.Cookies()
 	b.redeem(acme, h.mint(acme, "support-pin"))
-	redeemed := b.cookies()
+	redeemed := b.Cookies()
 	if before["agent"] != "" || before["session"] != "" || signed["agent"] == "" || signed["session"] != "" || redeemed["session"] == "" {
 		t.Errorf("cookies: %v, then %v, then %v", before, signed, redeemed)
 	}
 	b.open(h.app("docs", "prompt", "login"))
 	b.login("dana")
-	if again := b.cookies()["agent"]; again == signed["agent"] || again == "" {
+	if again := b.Cookies()["agent"]; again == signed["agent"] || again == "" {
 		t.Error("a second sign-in keeps the cookie's value")
 	}
 	b.open(h.app("docs", "login_hint", globex.Handle))
-	b.submit("/cancel")
+	b.Submit("/cancel")
 	b.redeem(globex, h.mint(globex, "support-pin"))
-	if again := b.cookies()["session"]; again == redeemed["session"] || again == "" {
+	if again := b.Cookies()["session"]; again == redeemed["session"] || again == "" {
 		t.Error("a second redemption keeps the cookie's value")
 	}
 }
@@ -228,7 +228,7 @@ func TestFromAnotherSite(t *testing.T) {
 	b := h.browser()
 	b.open(h.app("docs"))
 	b.login("dana")
-	action, fields := b.form("pin")
+	action, fields := b.Form("pin")
 	fields.Set("account", acme.Handle)
 	pin := h.mint(acme, "support-pin")
 	fields.Set("pin", pin.Secret.Reveal())
@@ -246,9 +246,9 @@ func TestFromAnotherSite(t *testing.T) {
 			if c.status != http.StatusForbidden && path != "/redeem" {
 				continue
 			}
-			got := b.send(http.MethodPost, h.server.URL+path, fields, c.headers...)
-			if got.status != c.status || got.header.Get("Set-Cookie") != "" && c.status == http.StatusForbidden {
-				t.Errorf("%s with %v: %d, want %d: %s", path, c.headers, got.status, c.status, text(got.body))
+			got := b.Send(http.MethodPost, h.server.URL+path, fields, c.headers...)
+			if got.Status != c.status || got.Header.Get("Set-Cookie") != "" && c.status == http.StatusForbidden {
+				t.Errorf("%s with %v: %d, want %d: %s", path, c.headers, got.Status, c.status, got.Text())
 			}
 		}
 	}
@@ -264,26 +264,26 @@ func TestOddForms(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	b.open(h.app("docs"))
-	_, fields := b.form("username")
+	_, fields := b.Form("username")
 	query := fields.Encode()
-	for name, got := range map[string]answer{
-		"fields in the query": b.send(http.MethodPost, h.server.URL+"/sign-in/local?"+query, fields),
-		"too long":            b.send(http.MethodPost, h.server.URL+"/sign-in/local", url.Values{"request": fields["request"], "username": {strings.Repeat("x", maxForm)}}),
-		"no request":          b.send(http.MethodPost, h.server.URL+"/redeem", url.Values{}),
-		"no encoding":         b.send(http.MethodPost, h.server.URL+"/redeem", fields, "Content-Type", "text/plain"),
+	for name, got := range map[string]signintest.Answer{
+		"fields in the query": b.Send(http.MethodPost, h.server.URL+"/sign-in/local?"+query, fields),
+		"too long":            b.Send(http.MethodPost, h.server.URL+"/sign-in/local", url.Values{"request": fields["request"], "username": {strings.Repeat("x", maxForm)}}),
+		"no request":          b.Send(http.MethodPost, h.server.URL+"/redeem", url.Values{}),
+		"no encoding":         b.Send(http.MethodPost, h.server.URL+"/redeem", fields, "Content-Type", "text/plain"),
 	} {
-		if got.status != http.StatusBadRequest || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s: %d %s", name, got.status, text(got.body))
+		if got.Status != http.StatusBadRequest || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: %d %s", name, got.Status, got.Text())
 		}
 	}
 	for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out", "/sign-in/local", "/sign-in/code"} {
-		if got := b.send(http.MethodGet, h.server.URL+path+"?"+query, nil); got.status == http.StatusOK || got.status == http.StatusSeeOther {
-			t.Errorf("GET %s: %d", path, got.status)
+		if got := b.Send(http.MethodGet, h.server.URL+path+"?"+query, nil); got.Status == http.StatusOK || got.Status == http.StatusSeeOther {
+			t.Errorf("GET %s: %d", path, got.Status)
 		}
 	}
 	for _, path := range []string{"/sign-in", "/summary"} {
-		if got := b.send(http.MethodGet, fmt.Sprint(h.server.URL, path), nil); got.status != http.StatusBadRequest {
-			t.Errorf("%s without a request: %d", path, got.status)
+		if got := b.Send(http.MethodGet, fmt.Sprint(h.server.URL, path), nil); got.Status != http.StatusBadRequest {
+			t.Errorf("%s without a request: %d", path, got.Status)
 		}
 	}
 }

@@ -54,43 +54,43 @@ func TestVisitorsWriteNothing(t *testing.T) {
 	quiet("an authorization request")
 	b.open(h.app("docs", "prompt", "none"))
 	quiet("a silent one")
-	b.visit(http.MethodPost, h.server.URL+"/authorize", h.params("docs"))
+	b.Visit(http.MethodPost, h.server.URL+"/authorize", h.params("docs"))
 	quiet("a posted one")
-	b.visit(http.MethodGet, h.server.URL+"/authorize?client_id=unknown", nil)
+	b.Visit(http.MethodGet, h.server.URL+"/authorize?client_id=unknown", nil)
 	quiet("a bad one")
 	b.open(h.app("docs"))
-	_, fields := b.form("username")
-	b.visit(http.MethodGet, h.server.URL+"/sign-in?r="+url.QueryEscape(fields.Get("request")), nil)
+	_, fields := b.Form("username")
+	b.Visit(http.MethodGet, h.server.URL+"/sign-in?r="+url.QueryEscape(fields.Get("request")), nil)
 	quiet("the sign-in page")
-	form := b.page
+	form := b.Page
 	for i := range 15 {
-		b.page = form
-		b.submit("username", "username", fmt.Sprint([]string{"dana", "nobody"}[i%2]), "password", "wrong")
+		b.Page = form
+		b.Submit("username", "username", fmt.Sprint([]string{"dana", "nobody"}[i%2]), "password", "wrong")
 	}
 	quiet("wrong passwords of local people")
-	b.page = form
-	b.submit("username", "username", "sam", "password", staffPassword)
+	b.Page = form
+	b.Submit("username", "username", "sam", "password", staffPassword)
 	quiet("half a sign-in")
-	b.submit("code", "code", "000000x")
+	b.Submit("code", "code", "000000x")
 	quiet("a wrong code")
 	for _, password := range []string{"wrong", login.Secret.Reveal()} {
-		b.page = form
-		b.submit("email", "email", login.Email, "password", password)
+		b.Page = form
+		b.Submit("email", "email", login.Email, "password", password)
 	}
-	b.page = form
-	b.submit("email", "email", "nobody@support.northwind.example", "password", "wrong")
+	b.Page = form
+	b.Submit("email", "email", "nobody@support.northwind.example", "password", "wrong")
 	quiet("wrong passwords of holders")
 	fields.Set("account", acme.Handle)
 	fields.Set("pin", pin.Secret.Reveal())
 	for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out"} {
-		b.visit(http.MethodPost, h.server.URL+path, fields)
+		b.Visit(http.MethodPost, h.server.URL+path, fields)
 	}
-	b.visit(http.MethodGet, h.server.URL+"/summary?r="+url.QueryEscape(fields.Get("request")), nil)
+	b.Visit(http.MethodGet, h.server.URL+"/summary?r="+url.QueryEscape(fields.Get("request")), nil)
 	quiet("forms that are for the staff")
-	b.page = form
-	b.submit("username", "username", "erin", "password", staffPassword)
+	b.Page = form
+	b.Submit("username", "username", "erin", "password", staffPassword)
 	quiet("a sign-in without a second factor")
-	b.submit("pin", "account", "XX-900", "pin", "000000")
+	b.Submit("pin", "account", "XX-900", "pin", "000000")
 	if !written() {
 		t.Error("a try of somebody who is signed in is not written: this test sees nothing")
 	}

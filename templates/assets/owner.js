@@ -91,9 +91,6 @@
 
   if (!voice) return;
 
-  // A result belongs to one click: opening the page again must not tell it again.
-  if (one("[data-notice]") && location.search) history.replaceState(null, "", location.pathname);
-
   let known = Date.now(); // what is shown was so then
   let signedOut = false;
   let asking = false;

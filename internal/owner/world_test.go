@@ -1,0 +1,254 @@
+package owner
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/valetkey/valetkey/audit"
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/signin"
+	"github.com/valetkey/valetkey/internal/signin/signintest"
+	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/web"
+	"github.com/valetkey/valetkey/scopes"
+	"github.com/valetkey/valetkey/templates"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+
+const password = "correct horse battery staple"
+
+// marker is in every error that is made here: nobody may ever read it.
+const marker = "MARKER-owner-7d2e"
+
+// world is a broker with owner's pages and a real store.
+type world struct {
+	t      *testing.T
+	clock  *signintest.Clock
+	log    *signintest.Log
+	tape   signintest.Tape
+	store  *store.Store
+	broken *broken
+	hasher *credentials.Hasher
+	minter *credentials.Minter
+	pages  *Handler
+	server *httptest.Server
+}
+
+// broken is a store whose verbs fail when they are told to.
+type broken struct {
+	*store.Store
+	verb atomic.Value
+}
+
+func (b *broken) fails(verb string) error {
+	if b.verb.Load() == verb {
+		return errors.New(marker)
+	}
+	return nil
+}
+
+func (b *broken) Mint(ctx context.Context, m credentials.Minting) (credentials.Credential, bool, error) {
+	if err := b.fails("Mint"); err != nil {
+		return credentials.Credential{}, false, err
+	}
+	return b.Store.Mint(ctx, m)
+}
+
+func (b *broken) Revoke(ctx context.Context, account, credential string, by credentials.Mark) error {
+	if err := b.fails("Revoke"); err != nil {
+		return err
+	}
+	return b.Store.Revoke(ctx, account, credential, by)
+}
+
+func (b *broken) End(ctx context.Context, account, sid string, cause credentials.Cause, by credentials.Mark) (credentials.Session, error) {
+	if err := b.fails("End"); err != nil {
+		return credentials.Session{}, err
+	}
+	return b.Store.End(ctx, account, sid, cause, by)
+}
+
+func (b *broken) Record(ctx context.Context, chain string, p credentials.RecordPage) ([]audit.Entry, error) {
+	if err := b.fails("Record"); err != nil {
+		return nil, err
+	}
+	if p.After > 0 && b.verb.Load() == "later Record" {
+		return nil, errors.New(marker)
+	}
+	return b.Store.Record(ctx, chain, p)
+}
+
+func (b *broken) Account(ctx context.Context, id string) (credentials.Account, error) {
+	if err := b.fails("Account"); err != nil {
+		return credentials.Account{}, err
+	}
+	return b.Store.Account(ctx, id)
+}
+
+func newWorld(t *testing.T, dsn string) *world {
+	t.Helper()
+	w := &world{t: t, clock: signintest.NewClock(), log: &signintest.Log{}}
+	log := slog.New(slog.NewTextHandler(w.log, nil))
+	path := filepath.Join(t.TempDir(), "secrets")
+	if err := keys.InitSecrets(path); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := keys.LoadSecrets(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.store, err = store.Open(t.Context(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true, Now: w.clock.Now, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.store.Close)
+	w.broken, w.hasher = &broken{Store: w.store}, credentials.NewHasher(secrets.Pepper())
+	w.serve(secrets, log)
+	return w
+}
+
+// serve wires the pages as the program does.
+func (w *world) serve(secrets *keys.Secrets, log *slog.Logger) {
+	w.t.Helper()
+	w.server = httptest.NewUnstartedServer(nil)
+	issuer := "http://" + w.server.Listener.Addr().String()
+	set, err := templates.New(templates.Brand{Product: "Northwind Docs", Help: "https://help.northwind.example"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	catalogue, err := scopes.NewCatalogue([]scopes.Scope{
+		{Name: "documents.read", Label: "View documents", Kind: "view"}, {Name: "documents.write", Label: "Edit documents", Kind: "change"},
+		{Name: "billing.read", Label: "See invoices", Kind: "billing"}}, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pages := &web.Pages{Set: set.Owners(), Live: true, Log: log}
+	cookies := &web.Cookies{Sealer: secrets.Sealer("cookie"), Insecure: true}
+	w.minter = &credentials.Minter{Store: w.broken, Hasher: w.hasher, Catalogue: catalogue, Policies: policies()}
+	w.pages = &Handler{
+		Issuer: issuer, Minter: w.minter, Sessions: &credentials.Sessions{Store: w.broken, Now: w.clock.Now}, Reader: w.broken, Catalogue: catalogue,
+		May: map[string]May{"customers": {Limited: true, Rules: []credentials.MayRule{
+			{Claim: "role", Value: "owner", Scopes: []string{"documents.*"}}, {Claim: "role", Value: "user", Scopes: []string{"documents.read"}}}}},
+		Apps: map[string]string{"docs": "Northwind Docs", "settings": "Northwind settings"}, Connectors: map[string]string{"corp": "Northwind SSO"},
+		Pages: pages, Cookies: cookies, Now: w.clock.Now, Log: log,
+		Door: &signin.Door{Cookie: "owner", Path: templates.OwnerPath + "/sign-in", Life: CookieLife, Idle: CookieIdle, Pages: pages, Cookies: cookies,
+			Proofs: secrets.Sealer("p"), Trips: secrets.Sealer("t"), Now: w.clock.Now, Log: log, Refused: "You are none of those.",
+			Connectors: []connectors.Connector{w.people(issuer)}},
+	}
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	pages.Mount(r)
+	w.pages.Mount(r)
+	w.server.Config.Handler = pages.Visitor(nil, r)
+	w.server.Start()
+	w.t.Cleanup(w.server.Close)
+}
+
+// people are two of Acme and one of Globex.
+func (w *world) people(issuer string) *connectors.Local {
+	hash := connectors.HashPassword(password)
+	local := &connectors.Local{ID: "customers", Name: "Northwind account", Issuer: issuer, Hasher: w.hasher,
+		Tries: &connectors.Tries{Now: w.clock.Now}, OTP: w.store, Now: w.clock.Now}
+	for name, a := range map[string]credentials.Account{"olivia": acme, "uma": acme, "gus": globex} {
+		role := map[string]string{"olivia": "owner", "uma": "user", "gus": "owner"}[name]
+		local.People = append(local.People, connectors.Person{Username: name, Name: strings.ToUpper(name[:1]) + name[1:],
+			Claims: map[string][]string{"role": {role}}, PasswordHash: hash, Account: a})
+	}
+	return local
+}
+
+var (
+	acme   = credentials.Account{ID: "acme", Connector: "customers", Name: "Acme Inc", Handle: "4821"}
+	globex = credentials.Account{ID: "globex", Connector: "customers", Name: "Globex", Handle: "77"}
+)
+
+func policies() []credentials.Policy {
+	lent := []string{"documents.read", "documents.write"}
+	pin := credentials.Policy{ID: "support-pin", Name: "Support PIN", Kind: credentials.PIN, Digits: 6, Uses: 1, Tries: 5,
+		Mint: []credentials.ClaimRule{{Claim: "role", Values: []string{"owner", "admin"}}}, RedeemWithin: []time.Duration{15 * time.Minute},
+		RedeemDefault: 15 * time.Minute, Session: 30 * time.Minute, Idle: 10 * time.Minute, Scopes: lent}
+	days := pin
+	days.ID, days.Name, days.Mint, days.ContactBound = "two-day-pin", "Two-day PIN", nil, true
+	days.RedeemWithin, days.RedeemDefault = []time.Duration{48 * time.Hour}, 48*time.Hour
+	login := credentials.Policy{ID: "temporary-login", Name: "Temporary login", Kind: credentials.Password, EmailDomain: "support.northwind.example",
+		Mint: pin.Mint, RedeemWithin: []time.Duration{time.Hour, 4 * time.Hour}, RedeemDefault: 4 * time.Hour, Session: 8 * time.Hour, Idle: 30 * time.Minute, Scopes: lent}
+	return []credentials.Policy{pin, days, login}
+}
+
+// signIn is a browser of somebody who is signed in.
+func (w *world) signIn(username string) *signintest.Browser {
+	w.t.Helper()
+	b := signintest.NewBrowser(w.t, w.server.URL, &w.tape)
+	b.Get(templates.OwnerPath)
+	b.Submit("username", "username", username, "password", password)
+	if !b.Page.Says("Support access") || !b.Shows(templates.OwnerPath+"/sign-out") {
+		w.t.Fatalf("%s is not in: %d %s", username, b.Page.Status, b.Page.Text())
+	}
+	return b
+}
+
+var dana = credentials.Agent{Issuer: "https://sso.example", Subject: "dana", Name: "Dana Reed", Connector: "corp"}
+
+// enter redeems a PIN as Dana.
+func (w *world) enter(a credentials.Account, pin string) credentials.Session {
+	w.t.Helper()
+	agent := dana
+	agent.AuthTime = w.clock.Now()
+	s, err := (&credentials.Redeemer{Store: w.store, Hasher: w.hasher}).PIN(w.t.Context(), credentials.NewID(), agent, a.Handle, credentials.NewSecret(pin), "T-4711")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// use redeems a temporary login as Dana.
+func (w *world) use(email, secret string) (credentials.Session, error) {
+	agent := dana
+	agent.AuthTime = w.clock.Now()
+	return (&credentials.Redeemer{Store: w.store, Hasher: w.hasher}).Password(w.t.Context(), credentials.NewID(), &agent, email, credentials.NewSecret(secret), "")
+}
+
+// live reports whether a session lives.
+func (w *world) live(s credentials.Session) bool {
+	w.t.Helper()
+	found, err := w.store.Session(w.t.Context(), s.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return !found.Ended()
+}
+
+// record is what stands in an account's record, as kinds, oldest first.
+func (w *world) record(account string) (kinds []string) {
+	w.t.Helper()
+	entries, err := w.store.Record(w.t.Context(), account, credentials.RecordPage{Forward: true, Limit: 500})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range entries {
+		kinds = append(kinds, e.Kind)
+	}
+	return kinds
+}
+
+// post sends a form as the page would, with the browser's cookies.
+func post(b *signintest.Browser, path string, pairs ...string) {
+	form := map[string][]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		form[pairs[i]] = append(form[pairs[i]], pairs[i+1])
+	}
+	b.Visit(http.MethodPost, b.Home+templates.OwnerPath+path, form)
+}
