@@ -97,6 +97,9 @@ func TestOwnersPageInABrowser(t *testing.T) {
 		}
 		h.is(http.StatusOK, func(a *templates.Access) { a.Open = nil })
 		b.says("[data-gone]", "It was used or cancelled")
+		if ask[bool](b, `document.querySelector("[data-minted]").innerText.includes("left to use it")`) {
+			t.Error("what can no longer be used still has time left")
+		}
 	})
 	t.Run("copies both of a login", func(t *testing.T) { // after the PIN: there is one clipboard
 		l := templates.Lent{ID: "c2", Name: "Temporary login", Email: "guest-1@support.example", MadeAt: time.Now(), RedeemBy: time.Now().Add(time.Hour)}

@@ -12,7 +12,7 @@ import (
 )
 
 // connect asks everything that the configuration names outside this process,
-// and tells of each whether it answers. The schema stays as it is.
+// and tells of each whether it answers. Nothing is migrated.
 func connect(ctx context.Context, out io.Writer, cfg *config.Config) error {
 	failed := 0
 	tell := func(what string, err error, well string) {

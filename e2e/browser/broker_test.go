@@ -72,9 +72,10 @@ drain: 0s
 brand: {product: Northwind Docs, support: Northwind Support, help: "https://help.northwind.example"}
 owners:
   - id: customers
-    oidc: {issuer: "https://id.northwind.example", client_id: valetkey}
-    allow: {role: [owner]}
-    account: {id: account_id}
+    name: Northwind account
+    allow: {role: [owner, user]}
+    local:
+%[6]s
 agents:
   - id: local
     name: Northwind staff
@@ -86,7 +87,9 @@ scopes:
   documents.delete: {label: Delete documents, kind: delete}
   billing.read: {label: See invoices and cards, kind: billing}
 policies:
-  support-pin: {name: Support PIN, kind: pin, digits: 6, redeem_within: 15m, uses: 1, tries: 5, session: 30m, idle: 10m, scopes: [documents.read, settings.write]}
+  support-pin: {name: Support PIN, kind: pin, mint: {role: [owner]}, digits: 6, redeem_within: 15m, uses: 1, tries: 5, session: 30m, idle: 10m, scopes: [documents.read, settings.write]}
+  two-day-pin: {name: Two-day PIN, kind: pin, contact: bound, digits: 6, redeem_within: 48h, uses: 1, tries: 5, session: 1h, idle: 15m, scopes: [documents.read]}
+  temporary-login: {name: Temporary login, kind: password, mint: {role: [owner]}, email_domain: support.northwind.example, redeem_within: {choices: [1h, 4h, 24h], default: 4h}, uses: unlimited, session: 8h, idle: 30m, scopes: [documents.read]}
 clients:
   - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
   - {id: settings, name: Northwind settings, secret: %[5]s, grants: [client_credentials], api: [credentials.mint], owners: customers, owner_proof: trusted}
@@ -104,7 +107,7 @@ func start(t *testing.T) *broker {
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
 	dir := t.TempDir()
-	text := fmt.Sprintf(configuration, b.issuer, address, people(), b.app.URL, apiSecret)
+	text := fmt.Sprintf(configuration, b.issuer, address, people(), b.app.URL, apiSecret, owners())
 	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -149,16 +152,33 @@ func (b *broker) awaitReady(ended <-chan struct{}) {
 	}
 }
 
+// people are the staff, who have a second factor.
 func people() string {
-	salt := []byte("0123456789abcdef")
-	hash := fmt.Sprintf("$argon2id$v=19$m=19456,t=2,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
-		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 2, 19456, 1, 32)))
 	var lines strings.Builder
 	for i := range agents {
-		fmt.Fprintf(&lines, "      - {username: sam%d, name: Sam Rivera, password_hash: \"%s\", totp: %s}\n", i, hash, totpSecret)
+		fmt.Fprintf(&lines, "      - {username: sam%d, name: Sam Rivera, password_hash: \"%s\", totp: %s}\n", i, passwordHash(), totpSecret)
 	}
 	return strings.TrimRight(lines.String(), "\n")
 }
+
+// owners are an owner and a user of each of some accounts.
+func owners() string {
+	var lines strings.Builder
+	for i := range agents {
+		for name, role := range map[string]string{"Olivia Owner": "owner", "Uma User": "user"} {
+			fmt.Fprintf(&lines, "      - {username: %s%d, name: %s, claims: {role: %s}, password_hash: \"%s\", account: {id: own%d, name: Acme Corporation, handle: \"482%d\"}}\n",
+				strings.ToLower(strings.Fields(name)[0]), i, name, role, passwordHash(), i, i)
+		}
+	}
+	return strings.TrimRight(lines.String(), "\n")
+}
+
+// passwordHash is of the password that everybody here has.
+var passwordHash = sync.OnceValue(func() string {
+	salt := []byte("0123456789abcdef")
+	return fmt.Sprintf("$argon2id$v=19$m=19456,t=2,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
+		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 2, 19456, 1, 32)))
+})
 
 // callback is the app's redirect URI.
 func (b *broker) callback(w http.ResponseWriter, r *http.Request) {

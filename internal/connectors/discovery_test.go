@@ -45,7 +45,7 @@ func TestIssuerAway(t *testing.T) {
 				if len(err.Error()) > 2*maxSaid {
 					t.Errorf("the error has %d characters", len(err.Error()))
 				}
-				delete(h.instead, path)
+				h.mend(path)
 				if _, err := h.signIn(t, o, Ask{}); err != nil {
 					t.Errorf("once it answers: %v", err)
 				}

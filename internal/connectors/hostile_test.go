@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type hostile struct {
 	token     func(claims map[string]any) string
 	answer    map[string]any // changes of the token endpoint's answer, likewise
 	userinfo  map[string]any
+	mu        sync.Mutex                  // of instead, once it asks
 	instead   map[string]http.HandlerFunc // by path
 	posted    url.Values                  // what last came to the token endpoint
 	user      string                      // and by whom, from its Basic header
@@ -58,7 +60,10 @@ func newHostile(t *testing.T) *hostile {
 	})
 	mux.HandleFunc("GET /userinfo", func(w http.ResponseWriter, _ *http.Request) { say(w, h.userinfo) })
 	h.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if instead := h.instead[r.URL.Path]; instead != nil {
+		h.mu.Lock()
+		instead := h.instead[r.URL.Path]
+		h.mu.Unlock()
+		if instead != nil {
 			instead(w, r)
 			return
 		}
@@ -66,6 +71,13 @@ func newHostile(t *testing.T) *hostile {
 	}))
 	t.Cleanup(h.server.Close)
 	return h
+}
+
+// mend has a path answer as it should again.
+func (h *hostile) mend(path string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.instead, path)
 }
 
 func (h *hostile) metadata() map[string]any {

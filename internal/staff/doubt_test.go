@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/signin/signintest"
 )
 
 // TestInDoubtRefuse: when any verb of the store fails, the page says that
@@ -45,21 +46,21 @@ func TestInDoubtRefuse(t *testing.T) {
 			b.open(h.app("docs"))
 			c.upTo(h, b)
 			form, before := b.Page, b.Cookies()
-			h.faults.breaks(c.verb)
+			h.faults.Break(c.verb)
 			c.do(h, b)
-			h.faults.breaks("")
-			if h.faults.failed.Load() == 0 {
+			h.faults.Mend()
+			if h.faults.Failed() == 0 {
 				t.Fatal("the verb was not used: nothing is tested")
 			}
 			if b.Page.Status != http.StatusServiceUnavailable || b.Callback != nil || !strings.Contains(b.Page.Text(), "cannot decide") {
 				t.Errorf("%d, callback %v: %s", b.Page.Status, b.Callback, b.Page.Text())
 			}
 			for _, a := range h.tape.All() {
-				if strings.Contains(a.Body, marker) || strings.Contains(a.Header.Get("Location"), marker) {
+				if strings.Contains(a.Body, signintest.StoreMarker) || strings.Contains(a.Header.Get("Location"), signintest.StoreMarker) {
 					t.Errorf("%s %s shows the reason: %s", a.Method, a.URL, a.Text())
 				}
 			}
-			if !strings.Contains(h.log.String(), marker) {
+			if !strings.Contains(h.log.String(), signintest.StoreMarker) {
 				t.Error("the operator is not told the reason")
 			}
 			if after := b.Cookies(); after["session"] != before["session"] || before["agent"] != after["agent"] {

@@ -38,7 +38,7 @@ type house struct {
 	clock   *signintest.Clock
 	dsn     string
 	store   *store.Store
-	faults  *faults // what the pages see of the store
+	faults  *signintest.Faults // what the pages see of the store
 	minter  *credentials.Minter
 	handler *Handler
 	server  *httptest.Server
@@ -65,7 +65,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.store.Close)
-	h.faults = &faults{Store: h.store}
+	h.faults = &signintest.Faults{Store: h.store}
 	hasher := credentials.NewHasher(secrets.Pepper())
 	catalogue := newCatalogue(t)
 	h.minter = &credentials.Minter{Store: h.store, Hasher: hasher, Catalogue: catalogue, Policies: policies()}

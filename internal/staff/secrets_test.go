@@ -30,12 +30,12 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 	typed["the code"] = code
 	for _, verb := range []string{"UseOTP", ""} {
 		b.open(h.app("docs"))
-		h.faults.breaks(verb)
+		h.faults.Break(verb)
 		b.login("sam")
 	}
 	form := b.Page
 	for _, verb := range []string{"Reserve", "Settle", "Login", "RedeemPassword", "Suspended", ""} {
-		h.faults.breaks(verb)
+		h.faults.Break(verb)
 		for _, f := range [][]string{
 			{"email", "email", h.login.Email, "password", h.login.Secret.Reveal()},
 			{"email", "email", h.login.Email, "password", typed["a wrong temporary password"]},

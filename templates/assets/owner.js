@@ -145,6 +145,7 @@
     if (minted && !all("[data-part=open] input[name=credential]").some((i) => i.value === minted.dataset.minted)) {
       spend();
       one("[data-gone]").hidden = false;
+      one(".clock", minted).hidden = true;
     }
     return true;
   };

@@ -1,6 +1,7 @@
-// Package signintest is what tests of sign-ins share: a browser that keeps to
+// Package signintest is what tests of the pages share: a browser that keeps to
 // the rules that real ones have for forms and cookies, an issuer that answers as
-// a test wants, a clock and a log.
+// a test wants, a store of which a verb fails, a clock and a log.
 //
-// It is for tests only. It imports nothing of the server.
+// It is for tests only. Of this module it imports audit, credentials and
+// internal/store.
 package signintest

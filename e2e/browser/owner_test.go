@@ -1,0 +1,166 @@
+package browser
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
+)
+
+// TestBothRoles has an owner and an agent at work at the same time, each in a
+// browser of their own: lend, enter, watch, take back, in every look.
+func TestBothRoles(t *testing.T) {
+	t.Parallel()
+	b, browser := start(t), chromium(t)
+	for i, l := range looks {
+		t.Run(l.name, func(t *testing.T) {
+			owner, agent := open(browser, t, l), open(browser, t, l)
+			owner.arrive(b, fmt.Sprint("olivia", i))
+			owner.wants("Nobody can get in")
+			owner.check("owner-empty")
+			owner.firstScreen()
+			pin := owner.generate("support-pin")
+			owner.wants("A PIN waits", "482"+fmt.Sprint(i), "Never tell anyone your account password", "Did someone call you?")
+			owner.check("owner-pin")
+
+			target, _ := b.authorize()
+			agent.prove(target, fmt.Sprint("sam", i))
+			agent.run("the PIN", fill("482"+fmt.Sprint(i), pin), chromedp.WaitVisible(css(`button[name=enter]`)))
+			agent.run("entering", chromedp.Click(css(`button[name=enter]`)), chromedp.WaitVisible(css(`#app`)))
+
+			owner.follow("Sam Rivera is")
+			owner.wants("in your account", "Northwind staff", "ticket 4711")
+			owner.check("owner-visit")
+			owner.run("revoking", chromedp.Click(css(`button[data-key=revoke]`)))
+			owner.await("Access is revoked")
+			owner.wants("Nobody can get in", "ended the access of Sam Rivera")
+			owner.check("owner-revoked")
+
+			target, _ = b.authorize()
+			agent.run("the next click", chromedp.Navigate(target), chromedp.WaitVisible(css(`input[name=pin]`)))
+			agent.wants("The customer ended your access to Acme Corporation")
+			agent.check("ended")
+			agent.verify(b, fmt.Sprint("own", i), "482"+fmt.Sprint(i))
+		})
+	}
+}
+
+// TestOwnersStates looks at what the owner's page has besides.
+func TestOwnersStates(t *testing.T) {
+	t.Parallel()
+	b, browser := start(t), chromium(t)
+	for i, l := range looks[:4] {
+		t.Run(l.name, func(t *testing.T) {
+			owner := open(browser, t, l)
+			owner.run("opening the page", chromedp.Navigate(b.issuer+"/support-access"), chromedp.WaitVisible(css(`input[name=username]`)))
+			owner.check("owner-sign-in")
+			owner.arrive(b, fmt.Sprint("olivia", i))
+			owner.generate("temporary-login")
+			owner.wants("Copy credentials", "@support.northwind.example")
+			owner.check("owner-login")
+			owner.run("cancelling it", chromedp.Click(css(`button[data-key^="cancel"]`)))
+			owner.await("It is cancelled")
+			owner.run("signing out", chromedp.Click(css(`form[action="/support-access/sign-out"] button`)))
+			owner.await("You are signed out")
+			owner.check("owner-signed-out")
+			owner.arrive(b, fmt.Sprint("uma", i))
+			owner.wants("Support PIN: people whose role is owner can make it")
+			owner.check("owner-may-not")
+		})
+	}
+}
+
+// arrive signs an owner in.
+func (b *tab) arrive(broker *broker, username string) {
+	b.t.Helper()
+	b.run("opening the owner's page", chromedp.Navigate(broker.issuer+"/support-access"), chromedp.WaitVisible(css(`input[name=username]`)),
+		chromedp.SendKeys(css(`input[name=username]`), username), chromedp.SendKeys(css(`input[name=password]`), staffPassword),
+		chromedp.Click(css(`form[action="/support-access/sign-in/local"] button`)), chromedp.WaitVisible(css(`button.generate`)))
+}
+
+// firstScreen checks that a telephone shows the state and the button without
+// scrolling.
+func (b *tab) firstScreen() {
+	b.t.Helper()
+	if b.look.width > 500 {
+		return
+	}
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: b.look.width, Height: 640, DeviceScaleFactor: 1})
+	const bottoms = `["[data-line]", "button.generate"].map(s => Math.round(document.querySelector(s).getBoundingClientRect().bottom))`
+	for i, bottom := range ask(b, "measuring the first screen", chromedp.Evaluate[[]int](bottoms)) {
+		if bottom > 640 || bottom <= 0 {
+			b.t.Errorf("%s: part %d of the first screen ends at %d", b.look.name, i, bottom)
+		}
+	}
+	call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: b.look.width, Height: 800, DeviceScaleFactor: 1})
+}
+
+var sixDigits = regexp.MustCompile(`\d{3}\s?\d{3}`)
+
+// generate makes a credential by a policy, and returns a PIN's digits.
+func (b *tab) generate(policy string) string {
+	b.t.Helper()
+	b.run("choosing "+policy, chromedp.Click(css(fmt.Sprintf(`label:has(input[name=policy][value=%q])`, policy))))
+	b.run("generating", chromedp.Click(css(`button.generate`)), chromedp.WaitVisible(css(`#secret`)))
+	shown := ask(b, "reading the secret", chromedp.Text(css(`#secret`)))
+	return strings.Join(strings.Fields(sixDigits.FindString(shown)), "")
+}
+
+// prove goes through both factors of an agent.
+func (b *tab) prove(target, username string) {
+	b.t.Helper()
+	b.run("signing in", chromedp.Navigate(target), chromedp.WaitVisible(css(`input[name=username]`)),
+		chromedp.SendKeys(css(`input[name=username]`), username), chromedp.SendKeys(css(`input[name=password]`), staffPassword),
+		chromedp.Click(css(`form[action="/sign-in/local"] button`)), chromedp.WaitVisible(css(`input[name=code]`)))
+	code, err := totp.GenerateCode(totpSecret, time.Now())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.run("the code", chromedp.SendKeys(css(`input[name=code]`), code),
+		chromedp.Click(css(`form[action="/sign-in/code"] button`)), chromedp.WaitVisible(css(`input[name=pin]`)))
+}
+
+// verify checks who is calling, which uses the PIN up.
+func (b *tab) verify(broker *broker, account, handle string) {
+	b.t.Helper()
+	pin := broker.mint(account, "Acme Corporation", handle)
+	b.run("checking who is calling", chromedp.SendKeys(css(`form:has(input[name=pin]) input[name=account]`), handle),
+		chromedp.SendKeys(css(`input[name=pin]`), pin), chromedp.Click(css(`button[formaction="/verify"]`)))
+	b.await("The caller speaks for Acme Corporation")
+	b.wants("This PIN is used up; nothing was opened", handle)
+	b.check("verified")
+}
+
+// follow waits until the page shows the words by itself; without scripts the
+// owner looks again.
+func (b *tab) follow(words string) {
+	b.t.Helper()
+	if !b.look.scripts {
+		b.run("looking again", chromedp.Click(css(`noscript a, a[data-key=again]`)))
+	}
+	b.await(words)
+}
+
+// await waits until the page has the words.
+func (b *tab) await(words string) {
+	b.t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		// Between two pages there is no text, which is no mistake.
+		text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+		if err == nil && strings.Contains(text, words) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-b.ctx.Done():
+			b.t.Fatalf("%s: the page never says %q, but: %s", b.look.name, words, text)
+		}
+	}
+}
