@@ -249,7 +249,7 @@ func TestInDoubt(t *testing.T) {
 		"Revoke": func() { post(b, "/revoke") }, "End": func() { post(b, "/end", "sid", s.ID) },
 		"Mint": func() { b.Page = before; b.Submit("policy", "policy", "support-pin") }, "Account": func() { b.Get(templates.OwnerPath) },
 	} {
-		w.broken.verb.Store(verb)
+		w.faults.Break(verb)
 		send()
 		if b.Page.Status != http.StatusServiceUnavailable || b.Page.Says("is revoked") || b.Page.Says("is ended") || pinOf(b) != "" {
 			t.Errorf("%s fails: %d %s", verb, b.Page.Status, b.Page.Text())
@@ -258,19 +258,19 @@ func TestInDoubt(t *testing.T) {
 	if !w.live(s) {
 		t.Error("it ended after all")
 	}
-	w.broken.verb.Store("Record")
+	w.faults.Break("Record")
 	b.Page = before
 	b.Submit("policy", "policy", "support-pin")
 	if pinOf(b) == "" {
 		t.Errorf("the rest of the page fails and takes the PIN along: %s", b.Page.Text())
 	}
-	w.broken.verb.Store("")
+	w.faults.Mend()
 	for _, a := range w.tape.All() {
-		if strings.Contains(a.Body, marker) {
+		if strings.Contains(a.Body, signintest.StoreMarker) {
 			t.Errorf("%s shows the cause", a.URL)
 		}
 	}
-	if !strings.Contains(w.log.String(), marker) {
+	if !strings.Contains(w.log.String(), signintest.StoreMarker) {
 		t.Error("the operator is not told")
 	}
 }
@@ -334,7 +334,7 @@ func TestAnAccountBelongsToOneConnector(t *testing.T) {
 	b := w.signIn("olivia")
 	taken := acme
 	taken.Connector = "partners"
-	w.mintFor(taken)
+	w.mintFor(taken, "two-day-pin")
 	for _, path := range []string{"", "/live", "/record.jsonl"} {
 		b.Get(templates.OwnerPath + path)
 		if b.Page.Status != http.StatusForbidden || !b.Page.Says("another sign-in") {
@@ -347,11 +347,11 @@ func TestAnAccountBelongsToOneConnector(t *testing.T) {
 	}
 }
 
-// mintFor makes a PIN over the API for an account.
-func (w *world) mintFor(a credentials.Account) {
+// mintFor makes a credential over the API for an account.
+func (w *world) mintFor(a credentials.Account, policy string) {
 	w.t.Helper()
-	if _, err := w.minter.Mint(w.t.Context(), credentials.MintRequest{Account: a, Policy: "two-day-pin", By: credentials.Mark{Who: "client", ID: "settings"},
-		Owner: credentials.Owner{Issuer: "https://id.example", Subject: "o", Name: "Oscar"}}); err != nil {
+	if _, err := w.minter.Mint(w.t.Context(), credentials.MintRequest{Account: a, Policy: policy, By: credentials.Mark{Who: "client", ID: "settings"},
+		Owner: credentials.Owner{Issuer: "https://id.example", Subject: "o", Name: "Oscar", Claims: map[string][]string{"role": {"owner"}}}}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -362,17 +362,14 @@ func TestExport(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	b := w.signIn("olivia")
 	for range exportBatch + 1 {
-		if err := w.store.Revoke(t.Context(), "acme", "", credentials.Mark{Who: "operator"}); err != nil {
-			w.mintFor(acme)
-		}
-		w.mintFor(acme)
+		w.mintFor(acme, "temporary-login")
 	}
 	b.Get(templates.OwnerPath + "/record.jsonl")
 	report, err := audit.Verify(strings.NewReader(b.Page.Body))
 	if err != nil || len(w.record("acme")) < 500 {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	w.broken.verb.Store("later Record")
+	w.faults.BreakLater("Record", 1)
 	got, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+templates.OwnerPath+"/record.jsonl", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -394,12 +391,12 @@ func TestExport(t *testing.T) {
 			older = at
 		}
 	}
-	w.broken.verb.Store("")
+	w.faults.Mend()
 	if older == "" {
 		t.Fatal("there is no way to the older entries")
 	}
 	b.Get(strings.TrimPrefix(older, w.server.URL))
-	if b.Page.Status != http.StatusOK || !b.Page.Says("Oscar, in Northwind settings, made a Two-day PIN") {
+	if b.Page.Status != http.StatusOK || !b.Page.Says("Oscar, in Northwind settings, made a Temporary login") {
 		t.Errorf("the older page: %d %s", b.Page.Status, b.Page.Text())
 	}
 }

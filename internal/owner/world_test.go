@@ -1,21 +1,17 @@
 package owner
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/mux"
 
-	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
@@ -32,77 +28,34 @@ func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 const password = "correct horse battery staple"
 
-// marker is in every error that is made here: nobody may ever read it.
-const marker = "MARKER-owner-7d2e"
-
 // world is a broker with owner's pages and a real store.
 type world struct {
 	t      *testing.T
-	clock  *signintest.Clock
+	dsn    string
+	clock  *clock
 	log    *signintest.Log
 	tape   signintest.Tape
 	store  *store.Store
-	broken *broken
+	faults *signintest.Faults // what the pages see of the store
 	hasher *credentials.Hasher
 	minter *credentials.Minter
 	pages  *Handler
 	server *httptest.Server
 }
 
-// broken is a store whose verbs fail when they are told to.
-type broken struct {
-	*store.Store
-	verb atomic.Value
-}
+// clock goes on by itself, as that of the database does, and further where a
+// test moves it.
+type clock struct{ ahead atomic.Int64 }
 
-func (b *broken) fails(verb string) error {
-	if b.verb.Load() == verb {
-		return errors.New(marker)
-	}
-	return nil
-}
+// Now is the time it shows.
+func (c *clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-func (b *broken) Mint(ctx context.Context, m credentials.Minting) (credentials.Credential, bool, error) {
-	if err := b.fails("Mint"); err != nil {
-		return credentials.Credential{}, false, err
-	}
-	return b.Store.Mint(ctx, m)
-}
-
-func (b *broken) Revoke(ctx context.Context, account, credential string, by credentials.Mark) error {
-	if err := b.fails("Revoke"); err != nil {
-		return err
-	}
-	return b.Store.Revoke(ctx, account, credential, by)
-}
-
-func (b *broken) End(ctx context.Context, account, sid string, cause credentials.Cause, by credentials.Mark) (credentials.Session, error) {
-	if err := b.fails("End"); err != nil {
-		return credentials.Session{}, err
-	}
-	return b.Store.End(ctx, account, sid, cause, by)
-}
-
-func (b *broken) Record(ctx context.Context, chain string, p credentials.RecordPage) ([]audit.Entry, error) {
-	if err := b.fails("Record"); err != nil {
-		return nil, err
-	}
-	if p.After > 0 && b.verb.Load() == "later Record" {
-		return nil, errors.New(marker)
-	}
-	return b.Store.Record(ctx, chain, p)
-}
-
-func (b *broken) Account(ctx context.Context, id string) (credentials.Account, error) {
-	if err := b.fails("Account"); err != nil {
-		return credentials.Account{}, err
-	}
-	return b.Store.Account(ctx, id)
-}
+// Add moves it.
+func (c *clock) Add(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, clock: signintest.NewClock(), log: &signintest.Log{}}
+	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &signintest.Log{}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	path := filepath.Join(t.TempDir(), "secrets")
 	if err := keys.InitSecrets(path); err != nil {
@@ -116,7 +69,7 @@ func newWorld(t *testing.T, dsn string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.store.Close)
-	w.broken, w.hasher = &broken{Store: w.store}, credentials.NewHasher(secrets.Pepper())
+	w.faults, w.hasher = &signintest.Faults{Store: w.store}, credentials.NewHasher(secrets.Pepper())
 	w.serve(secrets, log)
 	return w
 }
@@ -138,9 +91,9 @@ func (w *world) serve(secrets *keys.Secrets, log *slog.Logger) {
 	}
 	pages := &web.Pages{Set: set.Owners(), Live: true, Log: log}
 	cookies := &web.Cookies{Sealer: secrets.Sealer("cookie"), Insecure: true}
-	w.minter = &credentials.Minter{Store: w.broken, Hasher: w.hasher, Catalogue: catalogue, Policies: policies()}
+	w.minter = &credentials.Minter{Store: w.faults, Hasher: w.hasher, Catalogue: catalogue, Policies: policies()}
 	w.pages = &Handler{
-		Issuer: issuer, Minter: w.minter, Sessions: &credentials.Sessions{Store: w.broken, Now: w.clock.Now}, Reader: w.broken, Catalogue: catalogue,
+		Issuer: issuer, Minter: w.minter, Sessions: &credentials.Sessions{Store: w.faults, Now: w.clock.Now}, Reader: w.faults, Catalogue: catalogue,
 		May: map[string]May{"customers": {Limited: true, Rules: []credentials.MayRule{
 			{Claim: "role", Value: "owner", Scopes: []string{"documents.*"}}, {Claim: "role", Value: "user", Scopes: []string{"documents.read"}}}}},
 		Apps: map[string]string{"docs": "Northwind Docs", "settings": "Northwind settings"}, Connectors: map[string]string{"corp": "Northwind SSO"},
@@ -161,7 +114,7 @@ func (w *world) serve(secrets *keys.Secrets, log *slog.Logger) {
 func (w *world) people(issuer string) *connectors.Local {
 	hash := connectors.HashPassword(password)
 	local := &connectors.Local{ID: "customers", Name: "Northwind account", Issuer: issuer, Hasher: w.hasher,
-		Tries: &connectors.Tries{Now: w.clock.Now}, OTP: w.store, Now: w.clock.Now}
+		Tries: &connectors.Tries{Now: w.clock.Now}, OTP: w.faults, Now: w.clock.Now}
 	for name, a := range map[string]credentials.Account{"olivia": acme, "uma": acme, "gus": globex} {
 		role := map[string]string{"olivia": "owner", "uma": "user", "gus": "owner"}[name]
 		local.People = append(local.People, connectors.Person{Username: name, Name: strings.ToUpper(name[:1]) + name[1:],
