@@ -147,7 +147,7 @@ func TestAnotherBrowser(t *testing.T) {
 	pin := h.mint(acme, "support-pin")
 	for _, browser := range []*browser{other, h.browser()} {
 		for path, form := range map[string]url.Values{
-			"/sign-in": nil, "/summary": nil,
+			"/sign-in": nil, "/summary": nil, "/verified": nil, "/verify": {"account": {acme.Handle}, "pin": {pin.Secret.Reveal()}},
 			"/sign-in/local": {"connector": {"local"}, "username": {"dana"}, "password": {staffPassword}},
 			"/sign-in/code":  {"code": {"123456"}}, "/redeem": {"account": {acme.Handle}, "pin": {pin.Secret.Reveal()}},
 			"/enter": {"enter": {"1"}}, "/cancel": {}, "/sign-out": {},
@@ -242,7 +242,7 @@ func TestFromAnotherSite(t *testing.T) {
 		{[]string{"Sec-Fetch-Site", "", "Origin", "null"}, http.StatusForbidden},
 		{[]string{"Sec-Fetch-Site", "", "Origin", h.server.URL}, http.StatusSeeOther},
 	} {
-		for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out", "/sign-in/local", "/sign-in/code"} {
+		for _, path := range []string{"/redeem", "/verify", "/enter", "/cancel", "/sign-out", "/sign-in/local", "/sign-in/code"} {
 			if c.status != http.StatusForbidden && path != "/redeem" {
 				continue
 			}
@@ -276,12 +276,12 @@ func TestOddForms(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Status, got.Text())
 		}
 	}
-	for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out", "/sign-in/local", "/sign-in/code"} {
+	for _, path := range []string{"/redeem", "/verify", "/enter", "/cancel", "/sign-out", "/sign-in/local", "/sign-in/code"} {
 		if got := b.Send(http.MethodGet, h.server.URL+path+"?"+query, nil); got.Status == http.StatusOK || got.Status == http.StatusSeeOther {
 			t.Errorf("GET %s: %d", path, got.Status)
 		}
 	}
-	for _, path := range []string{"/sign-in", "/summary"} {
+	for _, path := range []string{"/sign-in", "/summary", "/verified"} {
 		if got := b.Send(http.MethodGet, fmt.Sprint(h.server.URL, path), nil); got.Status != http.StatusBadRequest {
 			t.Errorf("%s without a request: %d", path, got.Status)
 		}

@@ -1,40 +1,13 @@
 package staff
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
-	_ "modernc.org/sqlite" // watches the database from outside
+	"github.com/valetkey/valetkey/internal/signin/signintest"
 )
-
-// watch returns a function that tells whether anybody has written to the
-// database since it was called last.
-func (h *house) watch() func() bool {
-	h.t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(h.dsn, "sqlite:"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { _ = db.Close() })
-	db.SetMaxOpenConns(1) // data_version is a connection's own
-	version := func() (n int64) {
-		if err := db.QueryRowContext(h.t.Context(), `PRAGMA data_version`).Scan(&n); err != nil {
-			h.t.Fatal(err)
-		}
-		return n
-	}
-	last := version()
-	return func() bool {
-		now := version()
-		changed := now != last
-		last = now
-		return changed
-	}
-}
 
 // TestVisitorsWriteNothing: whoever is not signed in cannot make the broker
 // write, whatever they send; the first thing that is written is a try.
@@ -42,7 +15,7 @@ func TestVisitorsWriteNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	pin, login := h.mint(acme, "support-pin"), h.mint(acme, "temporary-login")
-	written := h.watch()
+	written := signintest.Watch(t, h.dsn)
 	b := h.browser()
 	quiet := func(what string) {
 		t.Helper()
@@ -82,10 +55,12 @@ func TestVisitorsWriteNothing(t *testing.T) {
 	quiet("wrong passwords of holders")
 	fields.Set("account", acme.Handle)
 	fields.Set("pin", pin.Secret.Reveal())
-	for _, path := range []string{"/redeem", "/enter", "/cancel", "/sign-out"} {
+	for _, path := range []string{"/redeem", "/verify", "/enter", "/cancel", "/sign-out"} {
 		b.Visit(http.MethodPost, h.server.URL+path, fields)
 	}
-	b.Visit(http.MethodGet, h.server.URL+"/summary?r="+url.QueryEscape(fields.Get("request")), nil)
+	for _, path := range []string{"/summary", "/verified"} {
+		b.Visit(http.MethodGet, h.server.URL+path+"?r="+url.QueryEscape(fields.Get("request")), nil)
+	}
 	quiet("forms that are for the staff")
 	b.Page = form
 	b.Submit("username", "username", "erin", "password", staffPassword)
