@@ -3,11 +3,19 @@ package connectors
 import (
 	"bufio"
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -27,7 +35,19 @@ type nodeIssuer struct {
 	IDTokenClaims bool                      `json:"id_token_claims"`
 	Clients       []nodeClient              `json:"clients"`
 	People        map[string]map[string]any `json:"people"`
+	Keys          jose.JSONWebKeySet        `json:"jwks"`
 }
+
+// nodeKeys are those that issuers on Node sign with.
+var nodeKeys = sync.OnceValue(func() jose.JSONWebKeySet {
+	rs256, err1 := rsa.GenerateKey(rand.Reader, 2048)
+	es256, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err := errors.Join(err1, err2); err != nil {
+		panic(err)
+	}
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
+		{Key: rs256, KeyID: "r", Algorithm: "RS256", Use: "sig"}, {Key: es256, KeyID: "e", Algorithm: "ES256", Use: "sig"}}}
+})
 
 // oddSecret has what a form and a Basic header encode differently. HS256 needs
 // 32 bytes of it.
@@ -66,7 +86,7 @@ func startNode(t *testing.T, n nodeIssuer) *OIDC {
 	if _, err := os.Stat("testdata/oidc-provider/node_modules/oidc-provider"); err != nil {
 		t.Fatal("the issuer's packages are not installed: run `scripts/setup.sh test` and the tests again")
 	}
-	n.People = nodePeople
+	n.People, n.Keys = nodePeople, nodeKeys()
 	argument, err := json.Marshal(n)
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +111,15 @@ func startNode(t *testing.T, n nodeIssuer) *OIDC {
 		_ = cmd.Wait()
 	})
 	var said struct{ Issuer string }
+	if err := out.(*os.File).SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &said)
 	}
 	if err != nil {
-		_ = in.Close()
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		t.Fatalf("the issuer does not start: %v: %s", err, stderr.String())
 	}

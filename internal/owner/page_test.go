@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valetkey/valetkey/audit"
-	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/templates"
@@ -344,59 +342,5 @@ func TestAnAccountBelongsToOneConnector(t *testing.T) {
 	post(b, "/revoke")
 	if found, err := w.store.Usable(t.Context(), "acme", 5); err != nil || len(found) != 1 {
 		t.Error("another connector's credential is revoked")
-	}
-}
-
-// mintFor makes a credential over the API for an account.
-func (w *world) mintFor(a credentials.Account, policy string) {
-	w.t.Helper()
-	if _, err := w.minter.Mint(w.t.Context(), credentials.MintRequest{Account: a, Policy: policy, By: credentials.Mark{Who: "client", ID: "settings"},
-		Owner: credentials.Owner{Issuer: "https://id.example", Subject: "o", Name: "Oscar", Claims: map[string][]string{"role": {"owner"}}}}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// TestExport: the download verifies, and one that breaks off is cut.
-func TestExport(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, storetest.SQLite(t))
-	b := w.signIn("olivia")
-	for range exportBatch + 1 {
-		w.mintFor(acme, "temporary-login")
-	}
-	b.Get(templates.OwnerPath + "/record.jsonl")
-	report, err := audit.Verify(strings.NewReader(b.Page.Body))
-	if err != nil || len(w.record("acme")) < 500 {
-		t.Fatalf("%+v, %v", report, err)
-	}
-	w.faults.BreakLater("Record", 1)
-	got, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+templates.OwnerPath+"/record.jsonl", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range b.Cookies() {
-		got.AddCookie(&http.Cookie{Name: "valetkey-" + name, Value: value})
-	}
-	answer, err := http.DefaultClient.Do(got)
-	if err == nil {
-		_, err = readAll(answer)
-	}
-	if err == nil {
-		t.Error("an export that broke off looks like a whole one")
-	}
-	w.faults.Mend()
-	b.Get(templates.OwnerPath)
-	older := ""
-	for words, at := range b.Links() {
-		if strings.Contains(words, "Older") {
-			older = at
-		}
-	}
-	if older == "" {
-		t.Fatal("there is no way to the older entries")
-	}
-	b.Get(strings.TrimPrefix(older, w.server.URL))
-	if b.Page.Status != http.StatusOK || !b.Page.Says("Oscar, in Northwind settings, made a Temporary login") {
-		t.Errorf("the older page: %d %s", b.Page.Status, b.Page.Text())
 	}
 }

@@ -27,7 +27,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
-const password = "correct horse battery staple"
+// What owners sign in with.
+const (
+	password  = "correct horse battery staple"
+	verasTOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+)
 
 // world is a broker with owner's pages and a real store.
 type world struct {
@@ -111,22 +115,29 @@ func (w *world) serve(secrets *keys.Secrets, log *slog.Logger) {
 	w.t.Cleanup(w.server.Close)
 }
 
-// people are two of Acme and one of Globex.
+// people are those of Acme, who may do more or less, vera with a second factor;
+// and one each of Globex and Hooli, whose handle is also Acme's.
 func (w *world) people(issuer string) *connectors.Local {
 	hash := connectors.HashPassword(password)
 	local := &connectors.Local{ID: "customers", Name: "Northwind account", Issuer: issuer, Hasher: w.hasher,
 		Tries: &connectors.Tries{Now: w.clock.Now}, OTP: w.faults, Now: w.clock.Now}
-	for name, a := range map[string]credentials.Account{"olivia": acme, "uma": acme, "gus": globex} {
-		role := map[string]string{"olivia": "owner", "uma": "user", "gus": "owner"}[name]
-		local.People = append(local.People, connectors.Person{Username: name, Name: strings.ToUpper(name[:1]) + name[1:],
-			Claims: map[string][]string{"role": {role}}, PasswordHash: hash, Account: a})
+	for _, p := range []struct {
+		username, role string
+		account        credentials.Account
+	}{{"olivia", "owner", acme}, {"uma", "user", acme}, {"lou", "guest", acme}, {"vera", "owner", acme}, {"mallory", "nobody", acme},
+		{"gus", "owner", globex}, {"hank", "owner", hooli}} {
+		local.People = append(local.People, connectors.Person{Username: p.username, Name: strings.ToUpper(p.username[:1]) + p.username[1:],
+			Claims: map[string][]string{"role": {p.role}}, PasswordHash: hash, Account: p.account})
 	}
+	local.People[3].TOTP = verasTOTP
+	local.Allow = []credentials.ClaimRule{{Claim: "role", Values: []string{"owner", "user", "guest"}}}
 	return local
 }
 
 var (
 	acme   = credentials.Account{ID: "acme", Connector: "customers", Name: "Acme Inc", Handle: "4821"}
 	globex = credentials.Account{ID: "globex", Connector: "customers", Name: "Globex", Handle: "77"}
+	hooli  = credentials.Account{ID: "hooli", Connector: "customers", Name: "Hooli", Handle: "48-21"}
 )
 
 func policies() []credentials.Policy {
@@ -139,7 +150,9 @@ func policies() []credentials.Policy {
 	days.RedeemWithin, days.RedeemDefault = []time.Duration{48 * time.Hour}, 48*time.Hour
 	login := credentials.Policy{ID: "temporary-login", Name: "Temporary login", Kind: credentials.Password, EmailDomain: "support.northwind.example",
 		Mint: pin.Mint, RedeemWithin: []time.Duration{time.Hour, 4 * time.Hour}, RedeemDefault: 4 * time.Hour, Session: 8 * time.Hour, Idle: 30 * time.Minute, Scopes: lent}
-	return []credentials.Policy{pin, days, login}
+	holder := login
+	holder.ID, holder.Name, holder.Holder, holder.Uses = "holder-login", "Holder login", true, 1
+	return []credentials.Policy{pin, days, login, holder}
 }
 
 // signIn is a browser of somebody who is signed in.

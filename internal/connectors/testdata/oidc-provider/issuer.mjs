@@ -2,32 +2,23 @@
 // given one JSON argument:
 //
 //   {"methods": [...], "id_token_claims": bool, "clients": [...],
-//    "people": {"<login>": {"<claim>": ...}}}
+//    "people": {"<login>": {"<claim>": ...}}, "jwks": {"keys": [...]}}
 //
 // methods are the ways in which clients may authenticate; id_token_claims puts
-// all claims into ID tokens, where the standard has them at userinfo only. It
-// prints one line of JSON with its issuer, shows the library's own pages, and
+// all claims into ID tokens, where the standard has them at userinfo only; jwks
+// has the private keys that it signs with. It prints one line of JSON with its issuer, shows the library's own pages, and
 // ends when its standard input does.
 
 import { createServer } from 'node:http';
-import { generateKeyPairSync } from 'node:crypto';
 import { Provider, errors } from 'oidc-provider';
 
 const given = JSON.parse(process.argv[2]);
-
-const key = (type, options, alg) => ({
-  ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }),
-  alg,
-  use: 'sig',
-});
 
 const configuration = {
   clients: given.clients,
   clientAuthMethods: given.methods,
   conformIdTokenClaims: !given.id_token_claims,
-  jwks: {
-    keys: [key('rsa', { modulusLength: 2048 }, 'RS256'), key('ec', { namedCurve: 'P-256' }, 'ES256')],
-  },
+  jwks: given.jwks,
   // Some issuers let a client choose a signature that its secret makes.
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'HS256'] },
   cookies: { keys: ['only for tests'] },
