@@ -78,6 +78,7 @@ type Attempt struct {
 	ID     string // unique for the agent
 	Agent  Agent
 	Client string // of the management API, where it came over that
+	Owners string // the one owner connector whose accounts it may be about; empty: any
 }
 
 // Try is one attempt with a PIN, before it is compared.

@@ -19,6 +19,7 @@ var operations = []struct{ method, path, scope string }{
 	{"GET", "/api/v1/accounts/acme/record", "record.read"},
 	{"GET", "/api/v1/accounts/acme/record?format=jsonl", "record.read"},
 	{"POST", actionsPath, "actions.write"},
+	{"POST", verifications, "credentials.verify"},
 }
 
 func TestNobodyGetsInWithoutAToken(t *testing.T) {
@@ -92,7 +93,7 @@ func TestTwoAuthorizationsAreRefused(t *testing.T) {
 func TestSecretsInTheQueryAreRefused(t *testing.T) {
 	t.Parallel()
 	w := onSQLite(t)
-	for _, name := range []string{"access_token", "token", "pin", "password", "client_secret", "owner_token", "ACCESS_TOKEN"} {
+	for _, name := range []string{"access_token", "token", "pin", "password", "client_secret", "owner_token", "actor_token", "ACCESS_TOKEN"} {
 		for _, op := range operations {
 			join := "?"
 			if strings.Contains(op.path, "?") {
@@ -128,7 +129,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 			t.Errorf("%s: %d", path, r.Code)
 		}
 	}
-	for path, allow := range map[string]string{creds: "GET, POST, DELETE", creds + "/x": "GET, DELETE", actionsPath: "POST", "/api/openapi.json": "GET"} {
+	for path, allow := range map[string]string{creds: "GET, POST, DELETE", creds + "/x": "GET, DELETE", actionsPath: "POST", verifications: "POST", "/api/openapi.json": "GET"} {
 		for _, method := range []string{"PUT", "PATCH", "HEAD"} {
 			r := w.want(w.call("settings", method, path, nil), 405)
 			if got := r.Header().Get("Allow"); got != allow {

@@ -78,7 +78,7 @@ func (h *Handler) verify(ctx context.Context, in *verifyInput) (*verifyOutput, e
 	if err != nil {
 		return nil, h.outcome(ctx, err)
 	}
-	found, err := h.Redeemer.Verify(ctx, credentials.Attempt{ID: h.attempt(caller, in), Agent: agent, Client: caller.Client},
+	found, err := h.Redeemer.Verify(ctx, credentials.Attempt{ID: h.attempt(caller, in), Agent: agent, Client: caller.Client, Owners: caller.Owners},
 		in.Body.AccountHandle, credentials.NewSecret(in.Body.PIN), in.Body.Reason)
 	if err != nil {
 		return nil, h.notVerified(ctx, err)

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +17,9 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/api"
+	people "github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/scopes"
@@ -36,29 +36,13 @@ const (
 type world struct {
 	*testing.T
 	api     *api.Handler
+	dsn     string
 	store   *store.Store
 	secrets *keys.Secrets
 	served  http.Handler
 	callers map[string]api.Caller
-	log     *logText
-}
-
-// logText is a log that may be read while it is written.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	corp    *people.OIDC // the agents' company, where a test has one
+	log     *signintest.Log
 }
 
 // onEach runs f against the API on each engine.
@@ -82,15 +66,17 @@ func newWorld(t *testing.T, dsn string) *world {
 	kept, err := store.Open(context.Background(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true})
 	must(t, err)
 	t.Cleanup(kept.Close)
-	w := &world{T: t, store: kept, secrets: secrets, callers: clients(), log: &logText{}}
+	w := &world{T: t, dsn: dsn, store: kept, secrets: secrets, callers: clients(), log: &signintest.Log{}}
 	w.api = &api.Handler{
 		Minter:       &credentials.Minter{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper()), Catalogue: catalogue(t), Policies: policies()},
+		Redeemer:     &credentials.Redeemer{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper())},
 		Sessions:     &credentials.Sessions{Store: kept, Now: time.Now},
 		Store:        kept,
 		Reader:       kept,
 		Connectors:   connectors(),
 		Authenticate: w.authenticate,
 		OwnerToken:   ownerToken,
+		ActorToken:   w.actorToken,
 		Cursors:      secrets.Sealer("api cursor"),
 		Now:          time.Now,
 		Log:          slog.New(slog.NewTextHandler(w.log, nil)),
@@ -129,6 +115,18 @@ func ownerToken(_ context.Context, connector, audience, token string) (api.Owner
 	return proof, nil
 }
 
+// actorToken asks the agents' company, as the program does.
+func (w *world) actorToken(ctx context.Context, audience, token string) (credentials.Agent, error) {
+	if w.corp == nil || people.IssuerOf(token) != w.corp.Issuer {
+		return credentials.Agent{}, api.ErrActorToken
+	}
+	p, err := w.corp.Actor(ctx, audience, token)
+	if errors.Is(err, people.ErrIDToken) || errors.Is(err, people.ErrNotAllowed) {
+		err = api.ErrActorToken
+	}
+	return p.Agent(), err
+}
+
 func clients() map[string]api.Caller {
 	all := []string{"credentials.mint", "credentials.read", "credentials.revoke", "record.read"}
 	return map[string]api.Caller{
@@ -142,6 +140,9 @@ func clients() map[string]api.Caller {
 		"other":    {Client: "other-api", Audience: "https://other.example", Scopes: []string{"actions.write"}},
 		"deaf":     {Client: "deaf", Scopes: []string{"actions.write"}},
 		"nothing":  {Client: "nothing", Owners: "customers", Audience: docs},
+		"console":  {Client: "console", Scopes: []string{"credentials.verify"}, ActorAudience: "valetkey-console"},
+		"second":   {Client: "second", Scopes: []string{"credentials.verify"}, ActorAudience: "valetkey-console"},
+		"blind":    {Client: "blind", Scopes: []string{"credentials.verify"}},
 	}
 }
 

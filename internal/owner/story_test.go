@@ -222,7 +222,7 @@ func TestOlder(t *testing.T) {
 	b := w.signIn("olivia")
 	seen := map[string]int{}
 	pages := 0
-	for {
+	for pages < 5 {
 		pages++
 		for _, sentence := range told(t, b) {
 			seen[sentence]++

@@ -61,7 +61,9 @@ type population struct {
 	requests  *keys.Sealer
 	arrived   atomic.Int64
 	unrenewed atomic.Int64
-	holder    bool // there is a form for holders on the page
+	holder    bool        // there is a form for holders on the page
+	closed    atomic.Bool // no request is good any more
+	plain     bool        // requests say nothing, and are good in every browser
 }
 
 // newHouse has an issuer that both populations sign in at, by the connectors
@@ -133,6 +135,12 @@ func (p *population) begin(b *signintest.Browser, e errand) string {
 func (p *population) open(r *http.Request, request string) (signin.Errand, error) {
 	var e errand
 	browser := p.Cookies.BrowserOf(r)
+	switch {
+	case p.closed.Load():
+		return signin.Errand{}, keys.ErrSealed
+	case p.plain && browser != "":
+		return signin.Errand{Browser: browser}, nil
+	}
 	if err := p.requests.OpenJSON(request, browser, &e); err != nil {
 		return signin.Errand{}, err
 	}

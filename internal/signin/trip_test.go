@@ -80,6 +80,11 @@ func TestForeignWaysBack(t *testing.T) {
 			b.Get(way)
 			return b
 		},
+		"after its request came to nothing": func(h *house, b *signintest.Browser, way string) *signintest.Browser {
+			h.agents.closed.Store(true)
+			b.Get(way)
+			return b
+		},
 		"by another connector's path": func(h *house, b *signintest.Browser, way string) *signintest.Browser {
 			h.agents.Connectors = append(h.agents.Connectors, h.oidc("night", agentsPath))
 			b.Get(strings.Replace(way, "/return/corp", "/return/night", 1))
@@ -161,8 +166,26 @@ func TestTheOtherDoor(t *testing.T) {
 	h.signedIn(b, "olivia", "")
 }
 
-// TestReplay: a way back is walked once, even where the issuer would take its
-// code again: the request that it was for has its answer.
+// TestAnotherBrowserWithoutRequests: where people sign in for nothing in
+// particular, the state alone keeps somebody from being signed in as whoever
+// sent them a link.
+func TestAnotherBrowserWithoutRequests(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.owners.plain = true
+	h.issuer.Set(func(b *signintest.Behaviour) { b.Person = olivia() })
+	b := h.waiting()
+	b.Get(ownersPath)
+	way := h.travel(b, ownersPath)
+	other := h.waiting()
+	other.Get(ownersPath)
+	other.Get(way)
+	h.lost(other, "a link that somebody sent")
+	b.Get(way)
+	h.signedIn(b, "olivia", "")
+}
+
+// TestReplay: a way back is walked once, as codes are good once.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

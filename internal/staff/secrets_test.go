@@ -2,6 +2,7 @@ package staff
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/valetkey/valetkey/internal/signin/signintest"
@@ -45,6 +46,13 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 			b.again()
 			b.Submit(f[0], f[1:]...)
 		}
+	}
+	asked := h.mint(globex, "support-pin")
+	typed["the PIN of a caller"] = asked.Secret.Reveal()
+	dana := h.atForm("dana") // who has tries left
+	dana.verify(globex, asked)
+	if !strings.Contains(dana.Page.URL, "/verified") {
+		t.Fatalf("nobody is verified: %d %s", dana.Page.Status, dana.Page.Text())
 	}
 	b.Page = form
 	action, fields := b.Form("pin")

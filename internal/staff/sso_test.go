@@ -243,6 +243,7 @@ func TestANewerProof(t *testing.T) {
 		{"prompt=login", []string{"prompt", "login"}, false, 1, true},
 		{"max_age=0", []string{"max_age", "0"}, false, 1, true},
 		{"max_age", []string{"max_age", "60"}, false, 1, false}, // this one takes max_age for nothing but a 0
+		{"max_age, missed by what clocks may differ", []string{"max_age", "175"}, false, 1, false},
 		{"prompt=login, ignored", []string{"prompt", "login"}, true, 1, false},
 		{"max_age=0, ignored", []string{"max_age", "0"}, true, 1, false},
 	} {

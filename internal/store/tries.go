@@ -21,7 +21,7 @@ const (
 const (
 	holdAgent = `INSERT INTO agents (id, issuer, subject, name, email, seen_at, suspended_at) VALUES ($1, $2, $3, $4, $5, $6, 0)
 ON CONFLICT (id) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject, name = excluded.name, email = excluded.email, seen_at = excluded.seen_at RETURNING suspended_at`
-	findHandle = `SELECT id FROM accounts WHERE handle_key = $1 AND id <> ''`
+	findHandle = `SELECT id FROM accounts WHERE handle_key = $1 AND id <> '' AND ($2 = '' OR connector = $2)`
 	insertTry  = `INSERT INTO tries (id, agent, account, weak, at, state, compared, forgiven, pins, sid)
 VALUES ($1, $2, $3, $4, $5, 'reserved', 0, 0, '', '') ON CONFLICT DO NOTHING`
 	selectTry = `SELECT state, agent, account, sid, verified, verified_at, reason FROM tries WHERE id = $1`
@@ -48,11 +48,12 @@ func (t *tx) agent(a credentials.Agent) (suspended bool, err error) {
 	return at != 0, err
 }
 
-// resolve finds the account of a handle. An unknown one gets the installation,
-// so that everything after takes the same steps.
-func (s *Store) resolve(ctx context.Context, handle string) (string, error) {
+// resolve finds the account of a handle. An unknown one, and one that the
+// attempt may not be about, gets the installation, so that everything after
+// takes the same steps.
+func (s *Store) resolve(ctx context.Context, try credentials.Try) (string, error) {
 	account := itself
-	err := s.query(ctx, findHandle, []any{handle}, func(r *sql.Rows) error { return r.Scan(&account) })
+	err := s.query(ctx, findHandle, []any{try.Handle, try.Owners}, func(r *sql.Rows) error { return r.Scan(&account) })
 	return account, err
 }
 
@@ -69,7 +70,7 @@ const (
 
 // Reserve implements credentials.Store.
 func (s *Store) Reserve(ctx context.Context, try credentials.Try) (credentials.Reservation, error) {
-	account, err := s.resolve(ctx, try.Handle)
+	account, err := s.resolve(ctx, try)
 	if err != nil {
 		return credentials.Reservation{}, err
 	}

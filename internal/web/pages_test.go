@@ -175,3 +175,49 @@ func between(s, from, to string) string {
 	s, _, _ = strings.Cut(s, to)
 	return s
 }
+
+// TestLive: only pages that look for what is new may fetch, and from this site
+// alone.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	for live, want := range map[bool]string{false: "", true: "connect-src 'self'"} {
+		p, _ := newPages(t)
+		p.Live = live
+		w := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.Fail(w, r, http.StatusNotFound, "x") }), "/")
+		_, got, _ := strings.Cut(w.Header().Get("Content-Security-Policy"), "connect-src")
+		if got != strings.TrimPrefix(want, "connect-src") {
+			t.Errorf("live %v: connect-src%s", live, got)
+		}
+	}
+}
+
+// TestOwnSite: forms of other sites are refused with a page, whatever name a
+// proxy gave the broker.
+func TestOwnSite(t *testing.T) {
+	t.Parallel()
+	p, _ := newPages(t)
+	own := p.OwnSite("https://access.northwind.example")(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for _, c := range []struct {
+		method, site, origin string
+		status               int
+	}{
+		{http.MethodPost, "same-origin", "https://access.northwind.example", http.StatusNoContent},
+		{http.MethodPost, "", "https://access.northwind.example", http.StatusNoContent}, // the proxy's name for it is node-1
+		{http.MethodPost, "cross-site", "https://evil.example", http.StatusForbidden},
+		{http.MethodPost, "same-site", "https://evil.northwind.example", http.StatusForbidden},
+		{http.MethodPost, "", "https://evil.example", http.StatusForbidden},
+		{http.MethodPost, "", "null", http.StatusForbidden},
+		{http.MethodGet, "cross-site", "https://evil.example", http.StatusNoContent},
+	} {
+		r := httptest.NewRequest(c.method, "http://node-1:8400/redeem", nil)
+		for name, value := range map[string]string{"Sec-Fetch-Site": c.site, "Origin": c.origin} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		w := httptest.NewRecorder()
+		if own.ServeHTTP(w, r); w.Code != c.status || w.Code == http.StatusForbidden && !strings.Contains(w.Body.String(), "sent from another site") {
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
+		}
+	}
+}

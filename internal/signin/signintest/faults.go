@@ -142,6 +142,11 @@ func (f *Faults) End(ctx context.Context, account, sid string, cause credentials
 	return through(f, "End", func() (credentials.Session, error) { return f.Store.End(ctx, account, sid, cause, by) })
 }
 
+// Suspend implements credentials.Store.
+func (f *Faults) Suspend(ctx context.Context, agent string, suspended bool, by credentials.Mark) error {
+	return f.only("Suspend", func() error { return f.Store.Suspend(ctx, agent, suspended, by) })
+}
+
 // Suspended implements credentials.Store.
 func (f *Faults) Suspended(ctx context.Context, agent string) (bool, error) {
 	return through(f, "Suspended", func() (bool, error) { return f.Store.Suspended(ctx, agent) })

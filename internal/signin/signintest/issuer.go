@@ -34,7 +34,6 @@ type Behaviour struct {
 	Mute         bool           // says no auth_time
 	Down         bool           // fails at every endpoint
 	TokenDown    bool           // fails at the token endpoint
-	Lax          bool           // takes a code as often as it comes
 }
 
 // Sam may give support.
@@ -181,9 +180,7 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant", "error_description": Marker})
 		return
 	}
-	if !i.does.Lax {
-		delete(i.codes, code)
-	}
+	delete(i.codes, code)
 	say(w, http.StatusOK, map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "id_token": i.sign(i.spoken[code])})
 }
 
