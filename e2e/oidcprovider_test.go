@@ -3,11 +3,17 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // nodeClient is a client of an issuer on Node, by the names of RFC 7591.
@@ -24,7 +30,17 @@ type nodeIssuer struct {
 	IDTokenClaims bool                      `json:"id_token_claims"`
 	Clients       []nodeClient              `json:"clients"`
 	People        map[string]map[string]any `json:"people"`
+	Keys          jose.JSONWebKeySet        `json:"jwks"`
 }
+
+// nodeKeys are those that issuers on Node sign with.
+var nodeKeys = sync.OnceValue(func() jose.JSONWebKeySet {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "r", Algorithm: "RS256", Use: "sig"}}}
+})
 
 // nodeIssuerFolder has oidc-provider, a certified OpenID Provider, and the
 // script that runs it. The tests of connectors use the same.
@@ -36,6 +52,7 @@ func startIssuer(t testing.TB, n nodeIssuer) string {
 	if _, err := os.Stat(filepath.Join(nodeIssuerFolder, "node_modules", "oidc-provider")); err != nil {
 		t.Fatal("oidc-provider is not installed: run `make setup` and the tests again")
 	}
+	n.Keys = nodeKeys()
 	argument, err := json.Marshal(n)
 	if err != nil {
 		t.Fatal(err)
@@ -60,12 +77,13 @@ func startIssuer(t testing.TB, n nodeIssuer) string {
 		_ = cmd.Wait()
 	})
 	var said struct{ Issuer string }
+	_ = out.(*os.File).SetReadDeadline(time.Now().Add(patience))
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &said)
 	}
 	if err != nil {
-		_ = in.Close()
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		t.Fatalf("the issuer does not start: %v: %s", err, stderr.String())
 	}

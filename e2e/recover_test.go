@@ -82,6 +82,10 @@ func TestErasedPeopleAreNamedNoMore(t *testing.T) {
 		if strings.Contains(record, dana.name) || !strings.Contains(record, agent(1).name) {
 			t.Errorf("the record after an agent was erased: %s", record)
 		}
+		shown := b.api(b.settings(), http.MethodGet, acme.path()+"/record", nil)
+		if !strings.Contains(string(shown.body), `"[erased]"`) || strings.Contains(string(shown.body), dana.name) {
+			t.Errorf("the record as the API shows it after an agent was erased: %s", shown.body)
+		}
 
 		b.must("erase", "--account", acme.id, "--config", b.config())
 		b.wantDead("the erased account's session", stays)
@@ -130,7 +134,8 @@ func (b *broker) verifiedRecord(of account) string {
 	record := b.must("audit", "export", "--account", of.id, "--config", b.config())
 	verify := b.command("audit", "verify")
 	verify.Stdin, verify.Dir = strings.NewReader(record), b.t.TempDir()
-	if out, err := verify.CombinedOutput(); err != nil {
+	out, err := verify.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), strconv.Itoa(strings.Count(record, "\n"))+" entries hold together") {
 		b.t.Errorf("the record of %s does not verify: %v %s", of.id, err, out)
 	}
 	return record

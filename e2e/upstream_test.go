@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +207,9 @@ func TestASilentRenewalAsksWhereItMust(t *testing.T) {
 	if w.abroad() || !w.shows("account", "pin") {
 		t.Fatalf("the renewal is not silent: %v %s", w.page.url, w.page.text())
 	}
+	if asked := b.askedOfStaff(); asked.Get("prompt") != "none" {
+		t.Errorf("a proof that is too old is renewed by asking the SSO for %v, want prompt=none", asked)
+	}
 
 	w.open(b.company.staff + "/session/end") // at the SSO itself, by its own page
 	leave := w.page.forms[0]
@@ -216,4 +221,19 @@ func TestASilentRenewalAsksWhereItMust(t *testing.T) {
 	if !w.shows("account", "pin") {
 		t.Errorf("after a new sign-in: %v %s", w.page.url, w.page.text())
 	}
+}
+
+// askedOfStaff is the last request that the broker sent somebody to the staff's
+// issuer with.
+func (b *broker) askedOfStaff() url.Values {
+	b.t.Helper()
+	seen := b.tape.all()
+	for _, x := range slices.Backward(seen) {
+		to, err := url.Parse(x.header.Get("Location"))
+		if err == nil && strings.Contains(x.request, b.issuer) && strings.HasPrefix(to.String(), b.company.staff+"/") {
+			return to.Query()
+		}
+	}
+	b.t.Fatal("the broker sends nobody to the staff's issuer")
+	return nil
 }

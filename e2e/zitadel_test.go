@@ -24,7 +24,7 @@ var customers = map[string]map[string]any{
 	"olivia": {"name": "Olivia Owner", "account_id": acme.id, "account_name": acme.name, "account_number": acme.handle, "role": "owner"},
 	"uma":    {"name": "Uma User", "account_id": acme.id, "account_name": acme.name, "account_number": acme.handle, "role": "user"},
 	"nobody": {"name": "Nils Nobody", "account_id": acme.id, "account_name": acme.name, "account_number": acme.handle, "role": "guest"},
-	"walter": {"name": "Walter Without", "role": "owner"},
+	"walter": {"name": "Walter Without", "account_name": acme.name, "account_number": acme.handle, "role": "owner"},
 }
 
 // zitadel is an OpenID Provider that nobody here wrote: the library's example,

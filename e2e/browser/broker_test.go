@@ -70,18 +70,7 @@ database: sqlite:valetkey.db
 secrets: valetkey.secrets
 drain: 0s
 brand: {product: Northwind Docs, support: Northwind Support, help: "https://help.northwind.example"}
-owners:
-  - id: customers
-    name: Northwind account
-    allow: {role: [owner, user]}
-    local:
-%[6]s
-agents:
-  - id: local
-    name: Northwind staff
-    local:
-%[3]s
-scopes:
+%[3]sscopes:
   documents.read: {label: View documents, kind: view}
   settings.write: {label: Change settings, kind: change}
   documents.delete: {label: Delete documents, kind: delete}
@@ -95,7 +84,27 @@ clients:
   - {id: settings, name: Northwind settings, secret: %[5]s, grants: [client_credentials], api: [credentials.mint], owners: customers, owner_proof: trusted}
 `
 
+// here are the people who sign in at the broker itself.
+const here = `owners:
+  - id: customers
+    name: Northwind account
+    allow: {role: [owner, user]}
+    local:
+%[1]s
+agents:
+  - id: local
+    name: Northwind staff
+    local:
+%[2]s
+`
+
 func start(t *testing.T) *broker {
+	t.Helper()
+	return startWith(t, "127.0.0.1", func(*broker) string { return fmt.Sprintf(here, owners(), people()) })
+}
+
+// startWith serves under a name of this machine, with these people.
+func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -103,11 +112,12 @@ func start(t *testing.T) *broker {
 	}
 	address := l.Addr().String()
 	_ = l.Close()
-	b := &broker{t: t, issuer: "http://" + address, called: map[string]chan url.Values{}}
+	_, port, _ := strings.Cut(address, ":")
+	b := &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
 	dir := t.TempDir()
-	text := fmt.Sprintf(configuration, b.issuer, address, people(), b.app.URL, apiSecret, owners())
+	text := fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret)
 	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

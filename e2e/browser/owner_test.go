@@ -54,7 +54,8 @@ func TestBothRoles(t *testing.T) {
 func TestOwnersStates(t *testing.T) {
 	t.Parallel()
 	b, browser := start(t), chromium(t)
-	for i, l := range looks[:4] {
+	open(browser, t, looks[0]).crowd(b, busy)
+	for i, l := range looks[:5] {
 		t.Run(l.name, func(t *testing.T) {
 			owner := open(browser, t, l)
 			owner.run("opening the page", chromedp.Navigate(b.issuer+"/support-access"), chromedp.WaitVisible(css(`input[name=username]`)))
@@ -71,8 +72,57 @@ func TestOwnersStates(t *testing.T) {
 			owner.arrive(b, fmt.Sprint("uma", i))
 			owner.wants("Support PIN: people whose role is owner can make it")
 			owner.check("owner-may-not")
+			owner.run("signing out", chromedp.Click(css(`form[action="/support-access/sign-out"] button`)))
+			owner.await("You are signed out")
+			owner.busy(b)
 		})
 	}
+}
+
+// busy is the number of the account in which much goes on.
+const busy = 11
+
+// crowd opens two visits and leaves more of a record than fits a page.
+func (b *tab) crowd(broker *broker, i int) {
+	b.t.Helper()
+	handle := fmt.Sprint("482", i)
+	for range 52 {
+		broker.mint(fmt.Sprint("own", i), "Acme Corporation", handle)
+	}
+	b.arrive(broker, fmt.Sprint("olivia", i))
+	b.generate("temporary-login")
+	email, password := ask(b, "reading the email", chromedp.Text(css(`#secret-email`))), ask(b, "reading the password", chromedp.Text(css(`#secret`)))
+	for n := range 2 {
+		agent := open(b.root, b.t, b.look)
+		target, _ := broker.authorize()
+		agent.prove(target, fmt.Sprint("sam", 10+n))
+		const form = `form:has(input[name=email]) `
+		agent.run("the login", chromedp.Click(css(`summary`)), chromedp.SendKeys(css(form+`input[name=email]`), email),
+			chromedp.SendKeys(css(form+`input[name=password]`), password), chromedp.SendKeys(css(form+`input[name=reason]`), "ticket 4711"),
+			chromedp.Click(css(form+`button`)), chromedp.WaitVisible(css(`button[name=enter]`)))
+	}
+}
+
+// busy looks at the page of that account, the older part of its record, and a
+// form in which something is missing.
+func (b *tab) busy(broker *broker) {
+	b.t.Helper()
+	b.arrive(broker, fmt.Sprint("olivia", busy))
+	b.wants("in your account", "They can sign in again until", "What lets somebody in")
+	const visits = `document.querySelectorAll('form[action="/support-access/end"]').length`
+	if n := ask(b, "counting visits", chromedp.Evaluate[int](visits)); n != 2 {
+		b.t.Errorf("%s: the page has %d visits, want 2", b.look.name, n)
+	}
+	b.check("owner-several")
+	b.run("an older part", chromedp.Click(css(`a[data-key=older]`)))
+	b.await("What happened before")
+	b.wants("made a Support PIN")
+	b.check("owner-record")
+	b.run("back", chromedp.Navigate(broker.issuer+"/support-access"), chromedp.WaitVisible(css(`button.generate`)),
+		chromedp.Click(css(`label:has(input[name="scope.support-pin"][value="documents.read"])`)),
+		chromedp.Click(css(`button.generate`)), chromedp.WaitVisible(css(`#mint-problem`)))
+	b.wants("Tick at least one")
+	b.check("owner-error")
 }
 
 // arrive signs an owner in.
@@ -136,14 +186,20 @@ func (b *tab) verify(broker *broker, account, handle string) {
 	b.check("verified")
 }
 
-// follow waits until the page shows the words by itself; without scripts the
-// owner looks again.
+// follow waits until the page shows the words by itself, without being loaded
+// again; without scripts the owner looks again.
 func (b *tab) follow(words string) {
 	b.t.Helper()
 	if !b.look.scripts {
 		b.run("looking again", chromedp.Click(css(`noscript a, a[data-key=again]`)))
+		b.await(words)
+		return
 	}
+	ask(b, "marking the page", chromedp.Evaluate[bool](`window.isTheSamePage = true`))
 	b.await(words)
+	if !ask(b, "looking for the mark", chromedp.Evaluate[bool](`window.isTheSamePage === true`)) {
+		b.t.Errorf("%s: the page was loaded again to say %q", b.look.name, words)
+	}
 }
 
 // await waits until the page has the words.

@@ -37,7 +37,9 @@ func chromium(t *testing.T) context.Context {
 	if path == "" {
 		t.Fatal("no Chromium was found: run `make setup` and the tests again")
 	}
+	// Whatever a page asks for beyond this machine does not exist.
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
 		chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // it refuses to run as root with one
@@ -69,6 +71,7 @@ type look struct {
 // tab is one window with cookies of its own.
 type tab struct {
 	t    *testing.T
+	root context.Context // of the browser's, for another tab
 	ctx  context.Context
 	look look
 
@@ -80,12 +83,26 @@ func open(browser context.Context, t *testing.T, l look) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, look: l}
+	return prepare(ctx, t, l)
+}
+
+// beside opens another tab in the same window: both have the same cookies.
+func (b *tab) beside() *tab {
+	b.t.Helper()
+	ctx, cancel := chromedp.NewContext(b.root)
+	b.t.Cleanup(cancel)
+	return prepare(ctx, b.t, b.look)
+}
+
+func prepare(ctx context.Context, t *testing.T, l look) *tab {
+	t.Helper()
+	b := &tab{t: t, root: ctx, ctx: ctx, look: l}
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("opening a tab: %v", err)
 	}
-	b.ctx, cancel = context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
+	b.ctx = limited
 	if err := chromedp.Listen(b.ctx, b.listen); err != nil {
 		t.Fatal(err)
 	}

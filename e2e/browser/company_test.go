@@ -1,0 +1,164 @@
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/go-jose/go-jose/v4"
+)
+
+// issuerFolder has oidc-provider, a certified OpenID Provider, and the script
+// that runs it. The tests of connectors use the same.
+const issuerFolder = "../../internal/connectors/testdata/oidc-provider"
+
+// elsewhere is the configuration of people who sign in at the company's issuer.
+const elsewhere = `owners:
+  - id: customers
+    name: Northwind account
+    oidc: {issuer: "%[1]s", client_id: owners, client_secret: "%[2]s", scopes: [openid, profile, support]}
+    allow: {"https://northwind.example/role": [owner]}
+    account: {id: account.id}
+agents:
+  - id: corp
+    name: Northwind SSO
+    oidc: {issuer: "%[1]s", client_id: agents, client_secret: "%[2]s", scopes: [openid, profile, support]}
+    allow: {groups: [support]}
+`
+
+// startElsewhere serves a broker whose people sign in at an issuer on Node. The
+// two have different names, so that browsers judge them as different sites.
+func startElsewhere(t *testing.T) *broker {
+	t.Helper()
+	return startWith(t, "localhost", func(b *broker) string {
+		secret := rand.Text() + rand.Text()
+		issuer := startIssuer(t, b.issuer, secret)
+		return fmt.Sprintf(elsewhere, issuer, secret)
+	})
+}
+
+// startIssuer runs one on Node until the test is over, with one person who is
+// both a customer and of the staff.
+func startIssuer(t *testing.T, broker, secret string) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := func(id, path string) map[string]any {
+		return map[string]any{"client_id": id, "client_secret": secret, "redirect_uris": []string{broker + path}, "token_endpoint_auth_method": "client_secret_basic"}
+	}
+	argument, err := json.Marshal(map[string]any{
+		"methods": []string{"client_secret_basic"}, "id_token_claims": true,
+		"clients": []any{client("owners", "/support-access/sign-in/return/customers"), client("agents", "/sign-in/return/corp")},
+		"people": map[string]any{"dana": map[string]any{"name": "Dana Reed", "groups": []string{"support"},
+			"account.id": "acme", "https://northwind.example/role": "owner"}},
+		"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "r", Algorithm: "RS256", Use: "sig"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", "issuer.mjs", string(argument))
+	cmd.Dir = issuerFolder
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	in, err1 := cmd.StdinPipe() // at whose end it ends, however these tests do
+	out, err2 := cmd.StdoutPipe()
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting node: %v: run `make setup` and the tests again", err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	_ = out.(*os.File).SetReadDeadline(time.Now().Add(patience))
+	var said struct{ Issuer string }
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || json.Unmarshal([]byte(line), &said) != nil {
+		t.Fatalf("the issuer does not start: run `make setup` and the tests again: %v %q %s", err, line, stderr.String())
+	}
+	return said.Issuer
+}
+
+// TestThroughTheCompanysSignIn follows every redirect between the broker and an
+// issuer on another site, which is where cookies and content security policies
+// of browsers bite: there, back, out, and there again.
+func TestThroughTheCompanysSignIn(t *testing.T) {
+	t.Parallel()
+	b, browser := startElsewhere(t), chromium(t)
+	for _, l := range []look{looks[0], looks[6]} {
+		t.Run(l.name, func(t *testing.T) {
+			owner := open(browser, t, l)
+			owner.run("opening the owner's page", chromedp.Navigate(b.issuer+"/support-access"))
+			owner.company("dana")
+			owner.await("Nobody can get in")
+			owner.check("company-owner")
+			owner.run("signing out", chromedp.Click(css(`form[action="/support-access/sign-out"] button`)))
+			owner.await("You are signed out")
+			owner.check("company-owner-out")
+			owner.run("and in again", chromedp.Click(css(`main a.button`)))
+			owner.await("Nobody can get in") // the company still knows who it is
+			owner.quiet("the owner's way out and in")
+
+			agent := open(browser, t, l)
+			target, called := b.authorize()
+			agent.run("opening the sign-in", chromedp.Navigate(target))
+			agent.company("dana")
+			agent.run("signing out", chromedp.WaitVisible(css(`input[name=pin]`)), chromedp.Click(css(`form[action="/sign-out"] button`)))
+			agent.await("Continue with Northwind SSO")
+			agent.check("company-agent-out")
+			agent.run("and in again", chromedp.Click(css(`ul.choices a`)), chromedp.WaitVisible(css(`input[name=pin]`)))
+			agent.wants("Dana Reed")
+			agent.check("company-agent")
+			select {
+			case got := <-called:
+				t.Errorf("the app is called back with %v", got)
+			default:
+			}
+		})
+	}
+}
+
+// company signs somebody in at the company's own pages, which ask who it is and
+// whether the broker may know. What those pages say in the console is theirs.
+func (b *tab) company(login string) {
+	b.t.Helper()
+	const send = `button[type=submit]`
+	b.run("the company's sign-in", chromedp.WaitVisible(css(`input[name=login]`)), chromedp.SendKeys(css(`input[name=login]`), login),
+		chromedp.SendKeys(css(`input[name=password]`), "any"), chromedp.Click(css(send)),
+		chromedp.WaitVisible(css(`form:has(input[value=consent])`)))
+	b.mu.Lock()
+	kept := b.noise[:0]
+	for _, said := range b.noise {
+		if !strings.Contains(said, "fonts.googleapis.com") {
+			kept = append(kept, said)
+		}
+	}
+	b.noise = kept
+	b.mu.Unlock()
+	b.run("the company's leave", chromedp.Click(css(send)))
+}
+
+// quiet wants nothing in the console so far.
+func (b *tab) quiet(what string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.noise) > 0 {
+		b.t.Errorf("%s (%s) makes the browser say: %q", what, b.look.name, b.noise)
+	}
+	b.noise = nil
+}
