@@ -21,6 +21,7 @@ const (
 	RecordAction        = "action.started"
 	RecordRefusedAction = "action.refused"
 	RecordEnded         = "session.ended"
+	RecordReceipt       = "ending.applied"
 	RecordSuspended     = "agent.suspended"
 	RecordRestored      = "agent.restored"
 	RecordAccountErased = "account.erased"
@@ -235,6 +236,20 @@ func DraftEnded(s Session, by Mark) audit.Draft {
 		Kind:  RecordEnded,
 		Facts: facts("sid", s.ID, "credential", s.Credential, "cause", string(s.Cause), "by", by.Who, "id", by.ID),
 		About: about(by.ID, "name", by.Name),
+	}
+}
+
+// DraftReceipt is the entry of an app's word that it has applied an ending: one
+// for each session and app that held a token of it.
+func DraftReceipt(r Receipt) audit.Draft {
+	instances := ""
+	if r.Instances > 0 {
+		instances = strconv.Itoa(r.Instances)
+	}
+	return audit.Draft{
+		Kind: RecordReceipt,
+		Facts: facts("sid", r.SID, "client", r.Client, "audience", r.Audience, "how", string(r.Enforces),
+			"after_ms", strconv.FormatInt(r.After().Milliseconds(), 10), "instances", instances),
 	}
 }
 

@@ -39,6 +39,9 @@ type Session struct {
 	AMR        []string
 	EndedAt    time.Time // zero while it lives
 	Cause      Cause
+	// StatusIndex is its place in the status list; 0 once no token of it can
+	// live, and for sessions from before there was a list.
+	StatusIndex int64
 }
 
 // Ended reports whether the session's end has been written.

@@ -216,6 +216,9 @@ type Reader interface {
 	// Names finds the agents' names of these sessions of the account. A session
 	// without an agent, or whose agent was erased, is left out.
 	Names(ctx context.Context, account string, sids []string) (map[string]string, error)
+	// Receipts finds what is known of the apps that held a token of these ended
+	// sessions of the account.
+	Receipts(ctx context.Context, account string, sids []string) (map[string][]Receipt, error)
 }
 
 // Visit is a live session with the apps that have had tokens of it.

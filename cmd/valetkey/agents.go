@@ -77,7 +77,7 @@ func withStore(ctx context.Context, file string, f func(*store.Store) error) err
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, store.Options{DSN: dsn(cfg.Database), Secrets: secrets})
+	s, err := store.Open(ctx, storeOptions(cfg, secrets))
 	if err != nil {
 		return err
 	}

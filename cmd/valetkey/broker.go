@@ -60,8 +60,9 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		}
 		auto = false
 	}
-	b.store, err = store.Open(ctx, store.Options{DSN: dsn(cfg.Database), Secrets: b.secrets, Migrate: auto, Now: now, Log: log})
-	if err != nil {
+	o := storeOptions(cfg, b.secrets)
+	o.Migrate, o.Log = auto, log
+	if b.store, err = store.Open(ctx, o); err != nil {
 		return nil, err
 	}
 	b.hasher = credentials.NewHasher(b.secrets.Pepper())

@@ -33,7 +33,9 @@ func recoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := store.Open(c.Context(), store.Options{DSN: dsn(cfg.Database), Secrets: secrets, Recover: true})
+			o := storeOptions(cfg, secrets)
+			o.Recover = true
+			s, err := store.Open(c.Context(), o)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/config"
+	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
 )
@@ -108,6 +110,17 @@ func wireClients(cfg *config.Config) map[string]*provider.Client {
 		}
 	}
 	return out
+}
+
+// storeOptions is how every command opens the database: whoever ends a session
+// must know which apps are to be told, and for how long.
+func storeOptions(cfg *config.Config, secrets *keys.Secrets) store.Options {
+	o := store.Options{DSN: dsn(cfg.Database), Secrets: secrets, Pooled: cfg.DatabaseDirect != cfg.Database,
+		Access: cfg.Tokens.Access, Clients: make(map[string]store.Client, len(cfg.Clients)), Now: now}
+	for _, c := range cfg.Clients {
+		o.Clients[c.ID] = store.Client{Enforces: credentials.Enforces(c.Enforces), Logout: c.BackchannelLogoutURI != ""}
+	}
+	return o
 }
 
 // now is the clock of the whole program.

@@ -222,7 +222,7 @@ func TestManySessionsEndAtOnce(t *testing.T) {
 WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $3)
 SELECT $2 || g.i, $2 || g.i, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name,
 agent_email, connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, due_at, auth_time,
-amr, ended_at, cause FROM sessions, g WHERE sid = $1`, s.ID, prefix, many); err != nil {
+amr, ended_at, cause, NULL FROM sessions, g WHERE sid = $1`, s.ID, prefix, many); err != nil {
 				t.Fatal(err)
 			}
 			statements := 0

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -24,6 +25,7 @@ type engine struct {
 	dialect goose.Dialect
 	isolate sql.IsolationLevel
 	prepare bool // keep statements prepared here; pgx keeps its own
+	notify  bool // other nodes may share the database, and can be woken
 	write   *sql.DB
 	read    *sql.DB // decides nothing that write must not; on the primary too
 	close   func()
@@ -35,14 +37,14 @@ const maxConns = 20
 
 // openEngine opens a database. alone keeps everybody else out where the engine
 // can: from an SQLite file, as long as it is open.
-func openEngine(ctx context.Context, dsn string, alone bool) (*engine, error) {
+func openEngine(ctx context.Context, dsn string, alone, pooled bool) (*engine, error) {
 	if path, is := strings.CutPrefix(dsn, "sqlite:"); is {
 		if alone {
 			return openSQLiteAlone(ctx, path)
 		}
 		return openSQLite(path)
 	}
-	return openPostgres(ctx, dsn)
+	return openPostgres(ctx, dsn, pooled)
 }
 
 // openSQLite opens one connection that writes and a pool that reads. The file
@@ -106,13 +108,19 @@ func connectSQLite(path string, wait time.Duration, options string) (*sql.DB, er
 		(&url.URL{Path: path}).EscapedPath(), wait.Milliseconds(), options))
 }
 
-func openPostgres(ctx context.Context, dsn string) (*engine, error) {
+// openPostgres opens a pool of connections. Behind a transaction pooler each
+// transaction may run on another of the database's own, which has no statement
+// that was prepared before: they are then described and not prepared.
+func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be parsed; write postgres://user@host:5432/name") // not err: it may show a password
 	}
 	if !strings.Contains(dsn, "pool_max_conns") {
 		cfg.MaxConns = maxConns
+	}
+	if pooled && !strings.Contains(dsn, "default_query_exec_mode") {
+		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -121,7 +129,7 @@ func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxOpenConns(int(cfg.MaxConns))
 	return &engine{
-		name: "PostgreSQL", dialect: goose.DialectPostgres, isolate: sql.LevelReadCommitted, write: db, read: db,
+		name: "PostgreSQL", dialect: goose.DialectPostgres, isolate: sql.LevelReadCommitted, notify: true, write: db, read: db,
 		close: func() { _ = db.Close(); pool.Close() },
 	}, nil
 }

@@ -269,10 +269,12 @@ func (w *world) sound() {
 		"negative uses":                     `SELECT count(*) FROM credentials WHERE uses_left < 0`,
 		"live sessions of revoked ones":     `SELECT count(*) FROM sessions s JOIN credentials c ON c.id = s.credential WHERE c.state = 'revoked' AND s.ended_at = 0`,
 		"live sessions of suspended agents": `SELECT count(*) FROM sessions s JOIN agents a ON a.id = s.agent WHERE a.suspended_at <> 0 AND s.ended_at = 0`,
-		"ended sessions without one ending": `SELECT count(*) FROM sessions s WHERE ended_at <> 0 AND 1 <> (SELECT count(*) FROM endings e WHERE e.sid = s.sid)`,
+		"ended sessions without one ending": `SELECT count(*) FROM sessions s WHERE ended_at <> 0 AND status_index IS NOT NULL AND 1 <> (SELECT count(*) FROM endings e WHERE e.sid = s.sid)`,
+		"free places of needed endings":     `SELECT count(*) FROM endings e JOIN sessions s ON s.sid = e.sid WHERE s.status_index IS NULL`,
 		"endings of live sessions":          `SELECT count(*) FROM endings e JOIN sessions s ON s.sid = e.sid WHERE s.ended_at = 0`,
-		"gaps between the endings' numbers": `SELECT coalesce(max(n), 0) - count(*) FROM endings WHERE epoch = (SELECT epoch FROM endings_counter)`,
-		"the endings' counter and its last": `SELECT (SELECT n FROM endings_counter) - (SELECT coalesce(max(n), 0) FROM endings WHERE epoch = (SELECT epoch FROM endings_counter))`,
+		"gaps between the endings' numbers": `SELECT coalesce(max(n) - min(n) + 1, 0) - count(*) FROM endings WHERE epoch = (SELECT epoch FROM endings_counter)`,
+		"the endings' counter and its last": `SELECT count(*) FROM endings_counter c WHERE n < (SELECT coalesce(max(n), 0) FROM endings WHERE epoch = c.epoch)`,
+		"endings and who held tokens":       `SELECT count(*) FROM endings e WHERE audiences <> coalesce((SELECT string_agg(audience, ' ' ORDER BY client) FROM receipts r WHERE r.sid = e.sid), '')`,
 		"PINs used more often than may be": `SELECT count(*) FROM credentials c WHERE uses > 0 AND uses - uses_left <>
 (SELECT count(*) FROM sessions s WHERE s.credential = c.id) + (SELECT count(*) FROM tries t WHERE t.verified = c.id)`,
 		"live sessions of erased agents":    `SELECT count(*) FROM sessions WHERE agent <> '' AND agent_sub = '' AND ended_at = 0`,
@@ -318,6 +320,7 @@ func (w *world) entriesMatch() {
 		credentials.RecordOpened:    `SELECT count(*) FROM sessions`,
 		credentials.RecordEnded:     `SELECT count(*) FROM sessions WHERE ended_at <> 0`,
 		credentials.RecordVerified:  `SELECT count(*) FROM tries WHERE verified <> ''`,
+		credentials.RecordReceipt:   `SELECT count(*) FROM receipts WHERE state = 'applied'`,
 		credentials.RecordLapsedTry: `SELECT count(*) FROM tries WHERE state = 'lapsed'`,
 	} {
 		if want := w.number(query); total[kind] != want {

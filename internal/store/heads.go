@@ -122,30 +122,6 @@ func (h *head) save(t *tx) error {
 	return err
 }
 
-const (
-	countEndings = `UPDATE endings_counter SET n = n + $1 WHERE one = 1 RETURNING epoch, n`
-	intoEndings  = `endings (epoch, n, sid, credential, cause, ended_at)`
-)
-
-// number gives the transaction's endings their numbers, with one update of the
-// counter, after every other lock.
-func (t *tx) number() error {
-	k := int64(len(t.ended))
-	if k == 0 {
-		return nil
-	}
-	var epoch string
-	var n int64
-	if _, err := t.one(countEndings, []any{k}, &epoch, &n); err != nil {
-		return err
-	}
-	rows := make([][]any, 0, k)
-	for i, s := range t.ended {
-		rows = append(rows, []any{epoch, n - k + 1 + int64(i), s.ID, s.Credential, string(s.Cause), micros(s.EndedAt)})
-	}
-	return t.insert(intoEndings, rows)
-}
-
 const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`
 
 // end ends a session of a held account, once: its row, its entry, its number.

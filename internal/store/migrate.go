@@ -17,7 +17,7 @@ type Schema struct {
 // Migrate brings the schema of a database up to date, or only tells how far it
 // is. Nodes that do so at once wait for one another.
 func Migrate(ctx context.Context, dsn string, apply bool) (Schema, error) {
-	e, err := openEngine(ctx, dsn, false)
+	e, err := openEngine(ctx, dsn, false, false)
 	if err != nil {
 		return Schema{}, err
 	}

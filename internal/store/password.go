@@ -92,7 +92,7 @@ func (t *tx) password(in credentials.PasswordTry, attempt string, suspended bool
 		}
 	}
 	out = c.Open(in.SID, t.head(in.Account).Account, in.Agent, in.Reason, t.now)
-	return out, nil, t.open(out, attempt)
+	return out, nil, t.open(&out, attempt)
 }
 
 // refusePassword records the refusal where an agent is behind it. A holder's

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 
 // sessionColumns are in the order of scanSession.
 const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name, agent_email,
-connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause`
+connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause,
+coalesce(status_index, 0)`
 
 // scanSession reads a session, and what a query selects after its columns.
 func scanSession(r *sql.Rows, more ...any) (credentials.Session, error) {
@@ -21,7 +23,7 @@ func scanSession(r *sql.Rows, more ...any) (credentials.Session, error) {
 	var opened, ends, idle, active, auth, ended int64
 	err := r.Scan(append([]any{&s.ID, &s.Account.ID, &s.Account.Name, &s.Account.Handle, &s.Credential, &s.Kind, &s.Policy,
 		&agent, &a.Issuer, &a.Subject, &a.Name, &a.Email, &a.Connector, &scopes, &s.Ticket, &s.Reason, &s.Contact, &s.Email, &s.OwnerSub,
-		&opened, &ends, &idle, &active, &auth, &amr, &ended, &s.Cause}, more...)...)
+		&opened, &ends, &idle, &active, &auth, &amr, &ended, &s.Cause, &s.StatusIndex}, more...)...)
 	s.Scopes, s.AMR = strings.Fields(scopes), strings.Fields(amr)
 	s.OpenedAt, s.EndsAt, s.Idle, s.ActiveAt = fromMicros(opened), fromMicros(ends), time.Duration(idle)*time.Microsecond, fromMicros(active)
 	s.AuthTime, s.EndedAt = fromMicros(auth), fromMicros(ended)
@@ -37,23 +39,32 @@ func scanSession(r *sql.Rows, more ...any) (credentials.Session, error) {
 
 const insertSession = `INSERT INTO sessions (sid, attempt, account, account_name, handle, credential, kind, policy, agent,
 agent_issuer, agent_sub, agent_name, agent_email, connector, scopes, ticket, reason, contact, email, owner_sub,
-opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0, '')`
+opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause, status_index)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0, '', $28)
+ON CONFLICT (status_index) DO NOTHING`
 
-// open stores a new session and its entry.
-func (t *tx) open(s credentials.Session, attempt string) error {
+// open stores a new session and its entry. It gives the session its place in
+// the status list: a random one, and another where that is taken.
+func (t *tx) open(s *credentials.Session, attempt string) error {
 	var a credentials.Agent
 	if s.Agent != nil {
 		a = *s.Agent
 	}
-	_, err := t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
-		s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,
-		s.Email, s.OwnerSub, micros(s.OpenedAt), micros(s.EndsAt), s.Idle.Microseconds(), micros(s.ActiveAt), micros(s.DueAt()),
-		micros(s.AuthTime), strings.Join(s.AMR, " "))
-	if err != nil {
-		return err
+	for n, try := int64(0), 0; n == 0; try++ {
+		if try == statusTries {
+			return errors.New("no place in the status list is free")
+		}
+		s.StatusIndex = statusPlace(try)
+		var err error
+		n, err = t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
+			s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,
+			s.Email, s.OwnerSub, micros(s.OpenedAt), micros(s.EndsAt), s.Idle.Microseconds(), micros(s.ActiveAt), micros(s.DueAt()),
+			micros(s.AuthTime), strings.Join(s.AMR, " "), s.StatusIndex)
+		if err != nil {
+			return err
+		}
 	}
-	_, err = t.record(s.Account.ID, credentials.DraftOpened(s))
+	_, err := t.record(s.Account.ID, credentials.DraftOpened(*s))
 	return err
 }
 

@@ -166,7 +166,7 @@ func (t *tx) right(in credentials.Settlement) (out credentials.Outcome, refusal,
 		err = t.verified(in, out.Verified)
 	} else {
 		out.Session = c.Open(in.SID, account, &in.Agent, in.Reason, t.now)
-		err = t.entered(in, out.Session)
+		err = t.entered(in, &out.Session)
 	}
 	if err == nil {
 		_, err = t.exec(forgiveTry, in.Agent.Key(), in.Account)
@@ -174,7 +174,7 @@ func (t *tx) right(in credentials.Settlement) (out credentials.Outcome, refusal,
 	return out, nil, err
 }
 
-func (t *tx) entered(in credentials.Settlement, s credentials.Session) error {
+func (t *tx) entered(in credentials.Settlement, s *credentials.Session) error {
 	if err := t.giveBack(in, s.ID); err != nil {
 		return err
 	}

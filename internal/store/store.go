@@ -18,10 +18,19 @@ import (
 type Options struct {
 	DSN     string // sqlite:PATH or a postgres:// URL
 	Secrets *keys.Secrets
-	Migrate bool // bring the schema up to date first
-	Recover bool // for Store.Recover: alone with the database, whatever became of a recovery before
+	Migrate bool              // bring the schema up to date first
+	Recover bool              // for Store.Recover: alone with the database, whatever became of a recovery before
+	Pooled  bool              // a transaction pooler stands before the database
+	Access  time.Duration     // the longest life of an access token
+	Clients map[string]Client // by client_id, of those that hold tokens
 	Now     func() time.Time
 	Log     *slog.Logger
+}
+
+// Client is how a relying app learns of endings.
+type Client struct {
+	Enforces credentials.Enforces
+	Logout   bool // it is called back at each (OpenID Connect Back-Channel Logout)
 }
 
 // Store implements credentials.Store and credentials.Reader.
@@ -30,7 +39,9 @@ type Store struct {
 	now      func() time.Time
 	log      *slog.Logger
 	secrets  *keys.Secrets
-	prepared sync.Map // statement text → *sql.Stmt, where the engine wants it
+	clients  map[string]Client
+	wake     chan struct{} // holds one while there may be endings that nobody has read
+	prepared sync.Map      // statement text → *sql.Stmt, where the engine wants it
 	clockBad atomic.Bool
 	limit    time.Duration                // of one verb
 	flight   time.Duration                // of an attempt; see flightLimit
@@ -46,11 +57,12 @@ var (
 // Open opens the database, migrates it if asked to, and checks that it belongs
 // to these secrets and to a schema that this program knows.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	e, err := openEngine(ctx, o.DSN, o.Recover)
+	e, err := openEngine(ctx, o.DSN, o.Recover, o.Pooled)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, limit: verbLimit, flight: flightLimit}
+	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
+		limit: verbLimit, flight: flightLimit}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -77,6 +89,9 @@ func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	}
 	if recovering && !o.Recover {
 		return errors.New("a recovery of this database was begun and has not come to its end: run «valetkey recover --config FILE» again")
+	}
+	if err := s.lengthen(ctx, o.Access); err != nil {
+		return err
 	}
 	return s.CheckClock(ctx)
 }

@@ -73,6 +73,7 @@ func (s *Store) SweepOnce(ctx context.Context) error {
 		s.sweep(ctx, expiredLive, now, s.sweepCredential),
 		s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry),
 		s.pruneTokens(ctx, now.Add(-keepGrants)),
+		s.pruneEndings(ctx),
 	)
 }
 

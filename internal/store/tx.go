@@ -94,6 +94,9 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err != nil && !passing(err) {
 		return fmt.Errorf("%w: %w", credentials.ErrUnknownResult, err)
 	}
+	if err == nil && len(t.ended) > 0 {
+		s.woken()
+	}
 	for _, query := range t.fresh {
 		_, _ = s.statement(ctx, s.engine.write, query) // kept for the next time
 	}

@@ -168,7 +168,7 @@ func (w *world) past() {
 	for _, copying := range []struct{ query, id string }{
 		{`INSERT INTO sessions` + numbers + `SELECT 's' || g.i, 's' || g.i, account, account_name, handle, credential, kind, policy, agent, agent_issuer,
 agent_sub, agent_name, agent_email, connector, scopes, ticket, reason, contact, email, owner_sub, opened_at - g.i, ends_at, idle, active_at, due_at,
-auth_time, amr, opened_at + g.i, 'time' FROM sessions, g WHERE sid = $1`, s.ID},
+auth_time, amr, opened_at + g.i, 'time', NULL FROM sessions, g WHERE sid = $1`, s.ID},
 		{`INSERT INTO credentials` + numbers + `SELECT 'c' || g.i, account, policy, kind, digits, holder, 'expired', scopes, ticket, contact, contact_key,
 minter_issuer, minter_subject, minter_name, minter_email, email, made_at - g.i, redeem_by, session, idle, uses, uses_left, tries, reserved, wrong,
 ticket_misses, NULL FROM credentials, g WHERE id = $1`, c.ID},

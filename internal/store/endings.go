@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+const (
+	lengthenLife = `UPDATE endings_counter SET access = $1 WHERE one = 1 AND access < $1`
+	countEndings = `UPDATE endings_counter SET n = n + $1 WHERE one = 1 RETURNING epoch, n, access`
+	intoEndings  = `endings (epoch, n, sid, account, credential, cause, ended_at, audiences, needed_until, status_index)`
+	notifyNodes  = `SELECT pg_notify('` + endingsChannel + `', '')`
+)
+
+// lengthen keeps the longest life that access tokens ever had here. It is never
+// shortened: tokens from before a change of the configuration still live.
+func (s *Store) lengthen(ctx context.Context, access time.Duration) error {
+	if access == 0 { // this program issues none
+		return nil
+	}
+	return s.verb(ctx, func(t *tx) error {
+		_, err := t.exec(lengthenLife, access.Microseconds())
+		return err
+	})
+}
+
+// number gives the transaction's endings their numbers, with one update of the
+// counter, after every other lock. So the order of numbers is the order of
+// commits, and whoever has read up to one has read everything before it.
+func (t *tx) number() error {
+	k := int64(len(t.ended))
+	if k == 0 {
+		return nil
+	}
+	held, err := t.holders()
+	if err != nil {
+		return err
+	}
+	var epoch string
+	var n, access int64
+	if _, err := t.one(countEndings, []any{k}, &epoch, &n, &access); err != nil {
+		return err
+	}
+	rows := make([][]any, 0, k)
+	var receipts [][]any
+	for i, s := range t.ended {
+		at := credentials.Cursor{Epoch: epoch, N: n - k + 1 + int64(i)}
+		tokens := micros(s.EndedAt) + access
+		if ends := micros(s.EndsAt); ends < tokens {
+			tokens = ends
+		}
+		tokens = max(tokens, micros(s.EndedAt))
+		rows = append(rows, []any{at.Epoch, at.N, s.ID, s.Account.ID, s.Credential, string(s.Cause), micros(s.EndedAt),
+			held.audiences(s.ID), tokens + credentials.EndingMargin.Microseconds(), s.StatusIndex})
+		receipts = append(receipts, t.s.receipts(s, held[s.ID], at, tokens)...)
+	}
+	if err := t.insert(intoEndings, rows); err != nil {
+		return err
+	}
+	if err := t.insert(intoReceipts, receipts); err != nil || !t.s.engine.notify {
+		return err
+	}
+	return t.each(notifyNodes, func(*sql.Rows) error { return nil })
+}
+
+// holder is a client that held a token of a session.
+type holder struct{ client, audience string }
+
+// holders are those of each ended session.
+type holders map[string][]holder
+
+func (h holders) audiences(sid string) string {
+	var out []string
+	seen := map[string]bool{}
+	for _, each := range h[sid] {
+		if !seen[each.audience] {
+			seen[each.audience] = true
+			out = append(out, each.audience)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// holdersOf finds who held tokens. Its text is the same for each number of
+// sessions up to a hundred, so that it is kept; what is missing is filled up.
+var holdersOf = map[int]string{1: selectHolders(1), namesAtOnce: selectHolders(namesAtOnce)}
+
+func selectHolders(n int) string {
+	return `SELECT DISTINCT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) ORDER BY sid, client`
+}
+
+func (t *tx) holders() (holders, error) {
+	out := holders{}
+	for left := t.ended; len(left) > 0; {
+		n := 1
+		if len(left) > 1 {
+			n = namesAtOnce
+		}
+		args := make([]any, n)
+		for i := range args {
+			args[i] = ""
+			if i < len(left) {
+				args[i] = left[i].ID
+			}
+		}
+		left = left[min(n, len(left)):]
+		err := t.each(holdersOf[n], func(r *sql.Rows) error {
+			var sid string
+			var h holder
+			err := r.Scan(&sid, &h.client, &h.audience)
+			out[sid] = append(out[sid], h)
+			return err
+		}, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// One statement, so that counter and endings are seen at the same moment.
+const readEndings = `SELECT c.epoch, c.n, coalesce(e.n, 0), coalesce(e.sid, ''), coalesce(e.account, ''), coalesce(e.credential, ''), coalesce(e.cause, ''),
+coalesce(e.ended_at, 0), coalesce(e.audiences, ''), coalesce(e.needed_until, 0), coalesce(e.status_index, 0)
+FROM endings_counter c LEFT JOIN endings e ON e.epoch = c.epoch AND e.n > $1 AND e.needed_until > $2
+WHERE c.one = 1 ORDER BY e.n LIMIT $3`
+
+// Endings reads the log past n, oldest first: those that a token could still
+// need, and how far the reader has come with them. Where there are more than
+// limit, that is the last of these.
+func (s *Store) Endings(ctx context.Context, n int64, limit int) (at credentials.Cursor, out []credentials.Ending, err error) {
+	err = s.query(ctx, readEndings, []any{n, micros(s.now()), limit}, func(r *sql.Rows) error {
+		var e credentials.Ending
+		var ended, needed int64
+		var audiences string
+		err := r.Scan(&at.Epoch, &at.N, &e.N, &e.SID, &e.Account, &e.Credential, &e.Cause, &ended, &audiences, &needed, &e.StatusIndex)
+		if e.N > 0 {
+			e.EndedAt, e.NeededUntil, e.Audiences = fromMicros(ended), fromMicros(needed), strings.Fields(audiences)
+			out = append(out, e)
+		}
+		return err
+	})
+	if len(out) == limit {
+		at.N = out[limit-1].N
+	}
+	return at, out, err
+}
+
+// Wake is signalled when there may be endings that have not been read: by a
+// commit of this node, or a notice from another. One reader may wait on it, and
+// none may rely on it, because a notice can be lost.
+func (s *Store) Wake() <-chan struct{} { return s.wake }
+
+func (s *Store) woken() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // the reader has not come to the one before
+	}
+}
+
+const (
+	pruneEndings = `DELETE FROM endings WHERE (epoch, n) IN (
+	SELECT epoch, n FROM endings WHERE needed_until <= $1 ORDER BY needed_until LIMIT $2) RETURNING sid`
+	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE (sid, client) IN (
+	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
+	dropInstances = `DELETE FROM instances WHERE seen_at <= $1`
+)
+
+var freePlaces = `UPDATE sessions SET status_index = NULL WHERE sid IN (` + places(1, sweepBatch) + `)`
+
+// pruneEndings forgets up to a batch of the endings that no token can need any
+// more, and frees their sessions' places in the status list. It holds nothing
+// that anybody waits for.
+func (s *Store) pruneEndings(ctx context.Context) error {
+	now := s.now()
+	return s.guarded(ctx, func(t *tx) error {
+		args := make([]any, 0, sweepBatch)
+		err := t.each(pruneEndings, func(r *sql.Rows) error {
+			var sid string
+			err := r.Scan(&sid)
+			args = append(args, sid)
+			return err
+		}, micros(now), sweepBatch)
+		if err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			for len(args) < sweepBatch {
+				args = append(args, "")
+			}
+			if _, err := t.exec(freePlaces, args[:sweepBatch]...); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec(closeReceipts, micros(now.Add(-keepOpen)), sweepBatch); err != nil {
+			return err
+		}
+		_, err = t.exec(dropInstances, micros(now.Add(-keepInstances)))
+		return err
+	})
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// What becomes of a receipt.
+const (
+	receiptWaiting = "waiting" // for the app's word
+	receiptApplied = "applied"
+	receiptClosed  = "closed" // no word came, or none is to come: its tokens have run out, or will
+)
+
+const (
+	keepOpen      = time.Hour // an app that was away may still say that it refuses
+	keepInstances = 24 * time.Hour
+)
+
+const intoReceipts = `receipts (sid, client, audience, account, epoch, n, enforces, state, ended_at, tokens_until, session_ends,
+applied_at, instances, logout_next, logout_tries)`
+
+// receipts are the rows of an ending: one for each client that held a token.
+func (s *Store) receipts(ended credentials.Session, held []holder, at credentials.Cursor, tokensUntil int64) (rows [][]any) {
+	for _, h := range held {
+		c := s.clients[h.client] // one that is configured no more enforces nothing that we know of
+		state, logout := receiptClosed, int64(0)
+		if c.Enforces == "" {
+			c.Enforces = credentials.ByNothing
+		}
+		if c.Enforces == credentials.ByGuard || c.Enforces == credentials.ByLogout {
+			state = receiptWaiting
+		}
+		if c.Logout {
+			logout = micros(ended.EndedAt)
+		}
+		rows = append(rows, []any{ended.ID, h.client, h.audience, ended.Account.ID, at.Epoch, at.N, string(c.Enforces), state,
+			micros(ended.EndedAt), tokensUntil, micros(ended.EndsAt), int64(0), int64(0), logout, int64(0)})
+	}
+	return rows
+}
+
+const listReceipts = `SELECT r.sid, r.client, r.audience, r.account, r.enforces, r.ended_at, r.applied_at, r.instances, r.tokens_until,
+coalesce((SELECT max(staleness) FROM instances i WHERE i.audience = r.audience), 0)
+FROM receipts r WHERE r.account = $1 AND r.sid IN (`
+
+var receiptsOf = listReceipts + places(2, namesAtOnce) + `) ORDER BY r.sid, r.client`
+
+// Receipts implements credentials.Reader.
+func (s *Store) Receipts(ctx context.Context, account string, sids []string) (map[string][]credentials.Receipt, error) {
+	out := map[string][]credentials.Receipt{}
+	for len(sids) > 0 {
+		args := make([]any, 1+namesAtOnce)
+		args[0] = account
+		for i := range namesAtOnce {
+			args[1+i] = ""
+			if i < len(sids) {
+				args[1+i] = sids[i]
+			}
+		}
+		sids = sids[min(namesAtOnce, len(sids)):]
+		err := s.query(ctx, receiptsOf, args, func(r *sql.Rows) error {
+			var x credentials.Receipt
+			var ended, applied, tokens, staleness int64
+			err := r.Scan(&x.SID, &x.Client, &x.Audience, &x.Account, &x.Enforces, &ended, &applied, &x.Instances, &tokens, &staleness)
+			x.EndedAt, x.AppliedAt, x.TokensUntil = fromMicros(ended), fromMicros(applied), fromMicros(tokens)
+			x.Staleness = time.Duration(staleness) * time.Microsecond
+			out[x.SID] = append(out[x.SID], x)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+const (
+	// How far those instances have come whose tokens could still be believed. One
+	// of another epoch has come nowhere; a connected one is vouched for by its
+	// node, one that is not may be until its freshness has run out.
+	instancesOf = `SELECT count(*), coalesce(min(CASE WHEN epoch = $2 THEN n ELSE -1 END), -1), coalesce(max(acked_at), 0)
+FROM instances WHERE audience = $1 AND seen_at + staleness + connected * $3 > $4`
+	waitingFor = `SELECT sid, client, account, ended_at FROM receipts
+WHERE audience = $1 AND enforces = 'guard' AND state = '` + receiptWaiting + `' AND epoch = $2 AND n <= $3 ORDER BY n LIMIT $4`
+	applyReceipt = `UPDATE receipts SET state = '` + receiptApplied + `', applied_at = $3, instances = $4 WHERE sid = $1 AND client = $2 AND state = '` + receiptWaiting + `'`
+)
+
+// CompleteReceipts writes down what all living instances of an audience have
+// acknowledged: for each session and app one entry in the account's record. more
+// means that there is more to write.
+func (s *Store) CompleteReceipts(ctx context.Context, audience, epoch string) (more bool, err error) {
+	var count, acked, at int64
+	found := false
+	err = s.query(ctx, instancesOf, []any{audience, epoch, grace.Microseconds(), micros(s.now())}, scanning(&found, &count, &acked, &at))
+	if err != nil || count == 0 || acked < 1 {
+		return false, err
+	}
+	var waiting []credentials.Receipt
+	err = s.query(ctx, waitingFor, []any{audience, epoch, acked, sweepBatch}, func(r *sql.Rows) error {
+		x := credentials.Receipt{Audience: audience, Enforces: credentials.ByGuard, Instances: int(count), AppliedAt: fromMicros(at)}
+		var ended int64
+		err := r.Scan(&x.SID, &x.Client, &x.Account, &ended)
+		x.EndedAt = fromMicros(ended)
+		waiting = append(waiting, x)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	slices.SortStableFunc(waiting, func(a, b credentials.Receipt) int { return strings.Compare(a.Account, b.Account) })
+	for rest := waiting; len(rest) > 0 && err == nil; {
+		n := 1
+		for n < len(rest) && rest[n].Account == rest[0].Account {
+			n++
+		}
+		err = s.Apply(ctx, rest[:n]...)
+		rest = rest[n:]
+	}
+	return len(waiting) == sweepBatch, err
+}
+
+// Apply writes down receipts of one account, each once.
+func (s *Store) Apply(ctx context.Context, list ...credentials.Receipt) error {
+	return s.verb(ctx, func(t *tx) error {
+		if err := t.hold(list[0].Account); err != nil {
+			return err
+		}
+		for _, r := range list {
+			if r.AppliedAt.Before(r.EndedAt) { // two nodes' clocks
+				r.AppliedAt = r.EndedAt
+			}
+			n, err := t.exec(applyReceipt, r.SID, r.Client, micros(r.AppliedAt), int64(r.Instances))
+			if err != nil {
+				return err
+			}
+			if n == 0 { // another node was faster
+				continue
+			}
+			if _, err := t.record(r.Account, credentials.DraftReceipt(r)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
