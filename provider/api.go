@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -60,19 +61,19 @@ func (s *server) ClientCredentialsExchange(ctx context.Context, r *op.ClientRequ
 
 // OpenAPI verifies a bearer token of the management API. A token of a support
 // session is none. The scopes are those that the client still has.
-func (p *Provider) OpenAPI(raw string) (c *Client, scope []string, ok bool) {
+func (p *Provider) OpenAPI(raw string) (c *Client, scope []string, expires time.Time, ok bool) {
 	claims, ok := p.openAccess(raw)
 	if !ok || claims.SID != "" || claims.Audience != p.apiAudience() {
-		return nil, nil, false
+		return nil, nil, time.Time{}, false
 	}
 	c = p.Clients[claims.ClientID]
 	if c == nil {
-		return nil, nil, false
+		return nil, nil, time.Time{}, false
 	}
 	for _, name := range strings.Fields(claims.Scope) {
 		if slices.Contains(c.API, name) {
 			scope = append(scope, name)
 		}
 	}
-	return c, scope, true
+	return c, scope, time.Unix(claims.Expires, 0), true
 }

@@ -193,11 +193,11 @@ func TestAPITokensHaveTheScopesThatTheClientHas(t *testing.T) {
 	}
 	token := w.post("/token", "settings", form("grant_type", "client_credentials")).text("access_token")
 	w.p.Clients["settings"].API = []string{"credentials.read"}
-	if _, got, ok := w.p.OpenAPI(token); !ok || len(got) != 1 || got[0] != "credentials.read" {
+	if _, got, _, ok := w.p.OpenAPI(token); !ok || len(got) != 1 || got[0] != "credentials.read" {
 		t.Errorf("after a scope was taken from the client: %v %v", got, ok)
 	}
 	delete(w.p.Clients, "settings")
-	if _, _, ok := w.p.OpenAPI(token); ok {
+	if _, _, _, ok := w.p.OpenAPI(token); ok {
 		t.Error("the token of a client that is gone is taken")
 	}
 }

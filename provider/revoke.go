@@ -22,7 +22,7 @@ func (s *server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoca
 		return nil, p.publicError(ctx, err)
 	}
 	if sid == "" {
-		if _, _, api := p.OpenAPI(r.Data.Token); api { // RFC 7009 section 2.2.1
+		if _, _, _, api := p.OpenAPI(r.Data.Token); api { // RFC 7009 section 2.2.1
 			return nil, &oidc.Error{ErrorType: "unsupported_token_type", Description: "tokens of the management API expire by themselves"}
 		}
 		return op.NewResponse(nil), nil

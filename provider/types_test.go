@@ -100,7 +100,7 @@ func TestNoTokenIsTakenForOneOfAnotherType(t *testing.T) {
 		if got := w.introspect("docs", token); got != inactive && name != "a refresh token" {
 			t.Errorf("introspection of %s: %s", name, got)
 		}
-		if c, _, ok := w.p.OpenAPI(token); ok && (name != "an API token" || c.ID != "settings") {
+		if c, _, _, ok := w.p.OpenAPI(token); ok && (name != "an API token" || c.ID != "settings") {
 			t.Errorf("the API takes %s", name)
 		}
 		if name != "a refresh token" {
@@ -127,7 +127,7 @@ func TestNoTokenIsTakenForOneOfAnotherType(t *testing.T) {
 	forAPI, err := w.p.Ring.Sign(keys.ForAccess, "ES256", keys.TypAccess, []byte(strings.Replace(string(payload), docsAPI, issuer+"/api", 1)))
 	must(t, err)
 	for _, token := range []string{good.text("access_token"), forAPI} {
-		if _, _, ok := w.p.OpenAPI(token); ok {
+		if _, _, _, ok := w.p.OpenAPI(token); ok {
 			t.Error("a token with a sid is taken by the API")
 		}
 	}
@@ -149,7 +149,7 @@ func TestAMillionDotsAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.Code, r.Body)
 		}
 	}
-	if _, _, ok := w.p.OpenAPI(dots); ok {
+	if _, _, _, ok := w.p.OpenAPI(dots); ok {
 		t.Error("the API takes it")
 	}
 }

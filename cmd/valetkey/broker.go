@@ -23,6 +23,7 @@ import (
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
+	"github.com/valetkey/valetkey/revocation"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -37,6 +38,9 @@ type broker struct {
 	pages    *web.Pages
 	cookies  *web.Cookies
 	provider *provider.Provider
+	endings  *revocation.Log
+	receipts *revocation.Receipts
+	feed     *revocation.Feed
 	owners   []connectors.Connector
 	agents   []connectors.Connector
 	log      *slog.Logger
@@ -65,6 +69,9 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 	if b.store, err = store.Open(ctx, o); err != nil {
 		return nil, err
 	}
+	b.endings = revocation.NewLog(b.store, cfg.Poll, now, log)
+	b.receipts = revocation.NewReceipts(b.store, b.endings, log)
+	b.feed = revocation.NewFeed(b.endings, b.receipts, log)
 	b.hasher = credentials.NewHasher(b.secrets.Pepper())
 	b.wireConnectors()
 	b.sessions = &credentials.Sessions{Store: b.store, Now: now}
@@ -189,7 +196,7 @@ func (b *broker) wireAPI() *api.Handler {
 	h := &api.Handler{
 		Minter:   b.minter(),
 		Redeemer: b.redeemer(), Sessions: b.sessions, Store: b.store, Reader: b.store, Connectors: map[string]api.Connector{},
-		Authenticate: b.apiCaller, Cursors: b.secrets.Sealer("api cursor"), Now: now, Log: b.log,
+		Authenticate: b.apiCaller, Feed: b.feed, Cursors: b.secrets.Sealer("api cursor"), Now: now, Log: b.log,
 	}
 	for _, o := range b.cfg.Owners {
 		c := api.Connector{ID: o.ID, Allow: wireClaims(o.Allow), May: wireMay(o.May), Limited: o.MayPresent}
@@ -205,11 +212,11 @@ func (b *broker) wireAPI() *api.Handler {
 var errNoCaller = errors.New("the token is not one of the management API")
 
 func (b *broker) apiCaller(_ context.Context, bearer string) (api.Caller, error) {
-	c, scope, ok := b.provider.OpenAPI(bearer)
+	c, scope, expires, ok := b.provider.OpenAPI(bearer)
 	if !ok {
 		return api.Caller{}, errNoCaller
 	}
-	caller := api.Caller{Client: c.ID, Audience: c.Audience, Scopes: scope}
+	caller := api.Caller{Client: c.ID, Audience: c.Audience, Scopes: scope, Expires: expires}
 	for _, configured := range b.cfg.Clients {
 		if configured.ID == c.ID {
 			caller.Owners, caller.OwnerProof, caller.OwnerAudience = configured.Owners, configured.OwnerProof, configured.OwnerAudience

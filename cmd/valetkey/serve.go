@@ -110,12 +110,15 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.store.Watch(jobs, cfg.Poll) })
 	group.Go(func() error { return b.store.Sweep(jobs) })
+	group.Go(func() error { return b.store.Listen(jobs, dsn(cfg.DatabaseDirect)) })
+	group.Go(func() error { return b.endings.Run(jobs) })
+	group.Go(func() error { return b.receipts.Run(jobs) })
 	group.Go(func() error {
 		defer stopJobs()
 		return listen(ctx, listener, root, cfg.Drain, func() {
 			leaving.Store(true)
 			log.Info("draining", "for", cfg.Drain)
-		})
+		}, b.feed.Close)
 	})
 	if apart != nil {
 		group.Go(func() error { return listen(ctx, apart, m.handler(), 0, func() {}) })
@@ -154,9 +157,13 @@ func ready(w http.ResponseWriter, r *http.Request, b *broker, leaving *atomic.Bo
 }
 
 // listen serves until ctx ends, drains, and shuts down.
-func listen(ctx context.Context, l net.Listener, h http.Handler, drain time.Duration, leave func()) error {
+// Streams, which would not end by themselves, are closed by last.
+func listen(ctx context.Context, l net.Listener, h http.Handler, drain time.Duration, leave func(), last ...func()) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
+	for _, f := range last {
+		server.RegisterOnShutdown(f)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/revocation"
 )
 
 // What a client may be allowed to do, as the api list of its configuration and
@@ -18,6 +19,7 @@ const (
 	scopeRevoke = "credentials.revoke"
 	scopeRecord = "record.read"
 	scopeAct    = "actions.write"
+	scopeFollow = "endings.read"
 )
 
 // How a client proves for whom it mints.
@@ -36,7 +38,8 @@ type Caller struct {
 	Client   string // client_id
 	Audience string // the relying app that it acts for; empty for none
 	Scopes   []string
-	Owners   string // id of the owner connector that it speaks for; empty for none
+	Expires  time.Time // of the token
+	Owners   string    // id of the owner connector that it speaks for; empty for none
 	// OwnerProof says what a mint needs as proof of the owner: trusted or
 	// token. Empty: this client may not mint.
 	OwnerProof    string
@@ -80,6 +83,9 @@ type Handler struct {
 	// issuer to this audience, at most five minutes ago, to somebody who may
 	// give support. See ErrActorToken.
 	ActorToken func(ctx context.Context, audience, token string) (credentials.Agent, error)
+	// Feed tells relying apps of endings and takes their word that they have
+	// applied them.
+	Feed *revocation.Feed
 	// Cursors seals the cursors of lists.
 	Cursors *keys.Sealer
 	Now     func() time.Time

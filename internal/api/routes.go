@@ -27,6 +27,7 @@ const (
 	sessionsPath    = accountPath + "/sessions"
 	recordPath      = accountPath + "/record"
 	actionsPath     = "/api/v1/actions"
+	endingsPath     = "/api/v1/endings"
 	documentPath    = "/api/openapi.json"
 )
 
@@ -43,6 +44,7 @@ func (h *Handler) Mount(r *mux.Router) {
 	inner.MethodNotAllowedHandler = methodNotAllowed(inner)
 	api := humamux.New(inner, configuration())
 	h.register(api)
+	h.registerEndings(api, inner)
 	inner.Path(documentPath).Methods(http.MethodGet).Handler(document(api))
 	r.PathPrefix("/api/").Handler(front(inner))
 }

@@ -81,10 +81,12 @@ func (s *Store) instances(ctx context.Context, list []Instance, conflict string)
 	})
 }
 
-// Vouch says that the instances of this node are still connected.
-func (s *Store) Vouch(ctx context.Context, node string) error {
-	return s.verb(ctx, func(t *tx) error {
-		_, err := t.exec(vouchFor, node, micros(t.now))
+// Vouch says that the instances of this node are still connected, and how many
+// they are.
+func (s *Store) Vouch(ctx context.Context, node string) (n int64, err error) {
+	err = s.verb(ctx, func(t *tx) error {
+		n, err = t.exec(vouchFor, node, micros(t.now))
 		return err
 	})
+	return n, err
 }

@@ -1,0 +1,186 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// Feed serves the stream of endings. Every field is set before it is used.
+type Feed struct {
+	Log      *Log
+	Receipts *Receipts
+	Logger   *slog.Logger
+
+	mu      sync.Mutex
+	keys    chan struct{} // closed, and replaced, when the signing keys change
+	leaving chan struct{}
+	once    sync.Once
+	streams atomic.Int64
+}
+
+// NewFeed makes a feed.
+func NewFeed(l *Log, receipts *Receipts, log *slog.Logger) *Feed {
+	return &Feed{Log: l, Receipts: receipts, Logger: log, keys: make(chan struct{}), leaving: make(chan struct{})}
+}
+
+// Subscriber is the client at the other end of a stream.
+type Subscriber struct {
+	Client    string
+	Audience  string // of which it may know details; empty: none
+	Instance  string // its own name for this running copy; empty: it acknowledges nothing
+	Staleness time.Duration
+	Expires   time.Time // of its bearer token
+	LastID    string    // the Last-Event-ID that it came with
+	Accepted  time.Time // when its request came, by the monotonic clock
+}
+
+const (
+	freshEvery    = 2 * time.Second
+	silence       = 5 * time.Second  // after which a comment asks whether anybody is there
+	writeTimeout  = 10 * time.Second // of a reader who does not read
+	confirmWithin = 3 * time.Second
+	retryHint     = "retry: 1000\n: the endings of support sessions\n\n" // milliseconds
+)
+
+// ErrNotConfirmed says that the log could not be read just now.
+var ErrNotConfirmed = errors.New("the log of endings cannot be confirmed")
+
+// Subscription is a stream that has not begun yet.
+type Subscription struct {
+	Subscriber
+	feed  *Feed
+	view  View
+	leave func()
+}
+
+// Open looks at the log as of now and notes who is here, before anything is
+// answered. Who comes while that cannot be is better off at another node.
+func (f *Feed) Open(ctx context.Context, s Subscriber) (*Subscription, error) {
+	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
+	defer cancel()
+	v, err := f.Log.Since(ctx, s.Accepted)
+	if err != nil {
+		return nil, ErrNotConfirmed
+	}
+	leave := func() {}
+	if s.Instance != "" && s.Audience != "" {
+		if leave, err = f.Receipts.arrive(ctx, s); err != nil {
+			return nil, ErrNotConfirmed
+		}
+	}
+	return &Subscription{Subscriber: s, feed: f, view: v, leave: leave}, nil
+}
+
+// ErrCursor says that a cursor is of another epoch, or from the future.
+var ErrCursor = errors.New("there is no such place in the log of endings")
+
+// Ack takes an instance's word that it has applied everything up to a place, and
+// returns when that is written.
+func (f *Feed) Ack(ctx context.Context, s Subscriber, at credentials.Cursor, age time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
+	defer cancel()
+	v, _ := f.Log.View()
+	if at.Epoch != v.Cursor.Epoch || at.N > v.Cursor.N { // another node may have come further
+		var err error
+		if v, err = f.Log.Since(ctx, time.Now()); err != nil {
+			return ErrNotConfirmed
+		}
+	}
+	if at.Epoch != v.Cursor.Epoch || at.N > v.Cursor.N {
+		return ErrCursor
+	}
+	return f.Receipts.Ack(ctx, s, at, age)
+}
+
+// Streams is how many are open.
+func (f *Feed) Streams() int64 { return f.streams.Load() }
+
+// Close ends every stream, each with a hint of its own when to come back.
+func (f *Feed) Close() { f.once.Do(func() { close(f.leaving) }) }
+
+// Serve writes the stream until the client leaves, its bearer expires, it reads
+// too slowly, or the node shuts down.
+func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request) {
+	defer s.leave()
+	s.feed.streams.Add(1)
+	defer s.feed.streams.Add(-1)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would gather events before it passes them on
+	out := &stream{to: w, control: http.NewResponseController(w), audience: s.Audience, accepted: s.Accepted}
+	_ = out.control.SetReadDeadline(time.Time{}) // the server's is for reading a request
+	out.text(retryHint)
+	out.begin(s.LastID, s.view)
+	_ = s.feed.follow(r.Context(), out, time.Until(s.Expires)) // whatever it was, the reader comes back to its place
+}
+
+// Keys has every reader fetch the JWKS now.
+func (f *Feed) Keys() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.keys)
+	f.keys = make(chan struct{})
+}
+
+func (f *Feed) otherKeys() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keys
+}
+
+// follow writes what changes. life is how long the bearer still lives: the
+// stream ends within its last tenth, at a moment of its own.
+func (f *Feed) follow(ctx context.Context, out *stream, life time.Duration) error {
+	early := time.Duration(0)
+	if tenth := min(life/10, 10*time.Second); tenth > 0 {
+		early = rand.N(tenth) //nolint:gosec // jitter
+	}
+	end := time.NewTimer(life - early)
+	defer end.Stop()
+	fresh := time.NewTicker(freshEvery)
+	defer fresh.Stop()
+	keys := f.otherKeys()
+	for {
+		v, changed := f.Log.View()
+		out.show(v)
+		if err := out.flush(); err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-keys:
+			keys = f.otherKeys()
+			out.keys()
+		case <-fresh.C:
+			out.due = true
+		case <-end.C:
+			return nil
+		case <-f.leaving:
+			out.retry(500 + rand.IntN(2500)) //nolint:gosec // jitter
+			return out.flush()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// place reads where a subscriber has come to. reset: it has to forget that.
+func place(lastID string, v View) (n int64, reset bool) {
+	if lastID == "" {
+		return 0, false
+	}
+	at, ok := credentials.ParseCursor(lastID)
+	if !ok || at.Epoch != v.Cursor.Epoch || at.N > v.Cursor.N {
+		return 0, true
+	}
+	return at.N, false
+}

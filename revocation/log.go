@@ -1,0 +1,175 @@
+package revocation
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// Source is the log of endings in the database: internal/store.Store.
+type Source interface {
+	// Endings reads past n, oldest first, and tells how far that is.
+	Endings(ctx context.Context, n int64, limit int) (credentials.Cursor, []credentials.Ending, error)
+	// Wake is signalled when there may be something new.
+	Wake() <-chan struct{}
+}
+
+const (
+	readAtOnce  = 1000
+	readTimeout = 5 * time.Second
+	forgetEvery = 10 * time.Second
+)
+
+// Log is this node's copy of the endings that a token could still need.
+type Log struct {
+	source Source
+	poll   time.Duration
+	now    func() time.Time
+	log    *slog.Logger
+	kick   chan struct{} // somebody wants a read that begins from now on
+
+	mu      sync.Mutex
+	at      View
+	changed chan struct{} // closed, and replaced, when there are other endings
+	read    chan struct{} // the same, after every read
+}
+
+// View is the log at one moment. It does not change any more.
+type View struct {
+	Cursor  credentials.Cursor
+	Endings []credentials.Ending // ascending by N; those that a token could still need
+	// Confirmed is when the read began that last found nothing beyond Cursor: by
+	// the monotonic clock. Zero: the log has not been read yet.
+	Confirmed time.Time
+}
+
+// After are the endings past n.
+func (v View) After(n int64) []credentials.Ending {
+	at, _ := slices.BinarySearchFunc(v.Endings, n+1, func(e credentials.Ending, n int64) int { return int(min(max(e.N-n, -1), 1)) })
+	return v.Endings[at:]
+}
+
+// NewLog makes a log that reads at least every poll.
+func NewLog(source Source, poll time.Duration, now func() time.Time, log *slog.Logger) *Log {
+	return &Log{source: source, poll: poll, now: now, log: log, kick: make(chan struct{}, 1),
+		changed: make(chan struct{}), read: make(chan struct{})}
+}
+
+// View is the log as it stands, and a channel that is closed when there are
+// other endings in it. That it was confirmed again closes nothing.
+func (l *Log) View() (View, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at, l.changed
+}
+
+// Since waits for a read of the log that began at or after from.
+func (l *Log) Since(ctx context.Context, from time.Time) (View, error) {
+	for {
+		l.mu.Lock()
+		v, read := l.at, l.read
+		l.mu.Unlock()
+		if !v.Confirmed.IsZero() && !v.Confirmed.Before(from) {
+			return v, nil
+		}
+		select {
+		case l.kick <- struct{}{}:
+		default:
+		}
+		select {
+		case <-read:
+		case <-ctx.Done():
+			return v, ctx.Err()
+		}
+	}
+}
+
+// Run reads the log until ctx ends.
+func (l *Log) Run(ctx context.Context) error {
+	tick := time.NewTicker(l.poll)
+	defer tick.Stop()
+	forgotten := time.Now()
+	for failing := false; ; {
+		err := l.readOn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !failing:
+			l.log.Error("the log of endings cannot be read: apps that listen here know no more than before, and will ask", "error", err)
+		case err == nil && failing:
+			l.log.Info("the log of endings can be read again")
+		}
+		failing = err != nil
+		if time.Since(forgotten) > forgetEvery {
+			l.forget()
+			forgotten = time.Now()
+		}
+		if failing { // wakes are for what could be read
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		select {
+		case <-l.source.Wake():
+		case <-l.kick:
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// readOn reads to the end of the log.
+func (l *Log) readOn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for {
+		begun := time.Now()
+		v, _ := l.View()
+		at, found, err := l.source.Endings(ctx, v.Cursor.N, readAtOnce)
+		if err != nil {
+			return err
+		}
+		if at.Epoch != v.Cursor.Epoch && v.Cursor.N != 0 { // what was found is past a place in another epoch
+			l.set(View{Cursor: credentials.Cursor{Epoch: at.Epoch}})
+			continue
+		}
+		// Older views share the array: they end before what is appended.
+		next := View{Cursor: at, Endings: append(v.Endings, found...), Confirmed: begun}
+		more := len(found) == readAtOnce
+		if more {
+			next.Confirmed = v.Confirmed
+		}
+		if l.set(next); !more {
+			return nil
+		}
+	}
+}
+
+func (l *Log) set(v View) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v.Cursor != l.at.Cursor {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+	close(l.read)
+	l.read = make(chan struct{})
+	l.at = v
+}
+
+// forget drops what no token can need any more.
+func (l *Log) forget() {
+	v, _ := l.View()
+	now := l.now()
+	over := func(e credentials.Ending) bool { return !e.NeededUntil.After(now) }
+	if slices.ContainsFunc(v.Endings, over) {
+		v.Endings = slices.DeleteFunc(slices.Clone(v.Endings), over)
+		l.set(v)
+	}
+}
