@@ -75,3 +75,19 @@ type Receipt struct {
 
 // After is how long the app took to say that it refuses.
 func (r Receipt) After() time.Duration { return max(r.AppliedAt.Sub(r.EndedAt), 0) }
+
+// RefusesBy is the moment from which the app refuses the session at the latest,
+// by what is known of it: its word; or the promise of its instances, which ask
+// where they know nothing new; or that it asks each time; or that its tokens have
+// run out.
+func (r Receipt) RefusesBy() time.Time {
+	switch {
+	case !r.AppliedAt.IsZero():
+		return r.AppliedAt
+	case r.Enforces == ByIntrospection:
+		return r.EndedAt
+	case r.Enforces == ByGuard && r.Staleness > 0 && r.EndedAt.Add(r.Staleness).Before(r.TokensUntil):
+		return r.EndedAt.Add(r.Staleness)
+	}
+	return r.TokensUntil
+}

@@ -102,7 +102,7 @@ clients:
     audience: %[10]s
     scopes: ["documents.*", "settings.*", "billing.*"]
     grants: [authorization_code, refresh_token]
-    enforces: introspection
+    enforces: guard
   - id: files
     name: Northwind Files
     public: true
@@ -132,7 +132,7 @@ clients:
     secret: "${DOCS_API_SECRET}"
     audience: %[10]s
     grants: [client_credentials]
-    api: [actions.write]
+    api: [actions.write, endings.read]
   - id: console
     name: Northwind console
     secret: "${CONSOLE_SECRET}"
@@ -145,7 +145,7 @@ clients:
     secret: "${METRICS_API_SECRET}"
     audience: %[11]s
     grants: [client_credentials]
-    api: [actions.write]
+    api: [actions.write, endings.read]
 tokens: {access: 5m, code: 60s}
 `
 

@@ -8,15 +8,8 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store"
 )
-
-// Source is the log of endings in the database: internal/store.Store.
-type Source interface {
-	// Endings reads past n, oldest first, and tells how far that is.
-	Endings(ctx context.Context, n int64, limit int) (credentials.Cursor, []credentials.Ending, error)
-	// Wake is signalled when there may be something new.
-	Wake() <-chan struct{}
-}
 
 const (
 	readAtOnce  = 1000
@@ -26,11 +19,11 @@ const (
 
 // Log is this node's copy of the endings that a token could still need.
 type Log struct {
-	source Source
-	poll   time.Duration
-	now    func() time.Time
-	log    *slog.Logger
-	kick   chan struct{} // somebody wants a read that begins from now on
+	store *store.Store
+	poll  time.Duration
+	now   func() time.Time
+	log   *slog.Logger
+	kick  chan struct{} // somebody wants a read that begins from now on
 
 	mu      sync.Mutex
 	at      View
@@ -54,8 +47,8 @@ func (v View) After(n int64) []credentials.Ending {
 }
 
 // NewLog makes a log that reads at least every poll.
-func NewLog(source Source, poll time.Duration, now func() time.Time, log *slog.Logger) *Log {
-	return &Log{source: source, poll: poll, now: now, log: log, kick: make(chan struct{}, 1),
+func NewLog(s *store.Store, poll time.Duration, now func() time.Time, log *slog.Logger) *Log {
+	return &Log{store: s, poll: poll, now: now, log: log, kick: make(chan struct{}, 1),
 		changed: make(chan struct{}), read: make(chan struct{})}
 }
 
@@ -116,7 +109,7 @@ func (l *Log) Run(ctx context.Context) error {
 			continue
 		}
 		select {
-		case <-l.source.Wake():
+		case <-l.store.Wake():
 		case <-l.kick:
 		case <-tick.C:
 		case <-ctx.Done():
@@ -131,7 +124,7 @@ func (l *Log) readOn(ctx context.Context) error {
 	for {
 		begun := time.Now()
 		v, _ := l.View()
-		at, found, err := l.source.Endings(ctx, v.Cursor.N, readAtOnce)
+		at, found, err := l.store.Endings(ctx, v.Cursor.N, readAtOnce)
 		if err != nil {
 			return err
 		}

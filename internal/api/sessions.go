@@ -33,6 +33,24 @@ type sessionItem struct {
 	ActiveAt   time.Time     `json:"active_at"`
 	EndedAt    *time.Time    `json:"ended_at,omitempty"`
 	Cause      string        `json:"cause,omitempty" enum:"revoked,signed_out,cancelled,idle,time,reuse,operator"`
+	Apps       []sessionApp  `json:"apps,omitempty" doc:"Once it has ended: the apps that held a token of it"`
+}
+
+// sessionApp is what is known of an app that held a token of an ended session.
+type sessionApp struct {
+	Client    string     `json:"client"`
+	Enforces  string     `json:"enforces" enum:"guard,introspection,logout,none" doc:"How it learns of endings"`
+	AppliedAt *time.Time `json:"applied_at,omitempty" doc:"When it had applied the ending, by its own word: its receipt"`
+	AfterMS   *int64     `json:"after_ms,omitempty" doc:"How long after the end that was"`
+	RefusesBy time.Time  `json:"refuses_by" doc:"From when on it refuses the session, at the latest"`
+}
+
+func appOf(r credentials.Receipt) sessionApp {
+	out := sessionApp{Client: r.Client, Enforces: string(r.Enforces), RefusesBy: r.RefusesBy().UTC()}
+	if !r.AppliedAt.IsZero() {
+		out.AppliedAt, out.AfterMS = new(r.AppliedAt.UTC()), new(r.After().Milliseconds())
+	}
+	return out
 }
 
 type sessionAgent struct {
@@ -54,11 +72,30 @@ func (h *Handler) listSessions(ctx context.Context, in *listInput) (*sessionsOut
 		return h.seal(ctx, "sessions", account.ID, position{At: s.OpenedAt.UnixMicro(), ID: s.ID})
 	})
 	out := &sessionsOutput{Body: sessionList{Items: make([]sessionItem, 0, len(found)), Next: next}}
+	receipts, err := h.receipts(ctx, account.ID, found)
+	if err != nil {
+		return nil, err
+	}
 	now := h.Now()
 	for _, s := range found {
-		out.Body.Items = append(out.Body.Items, session(s, now))
+		item := session(s, now)
+		for _, r := range receipts[s.ID] {
+			item.Apps = append(item.Apps, appOf(r))
+		}
+		out.Body.Items = append(out.Body.Items, item)
 	}
 	return out, nil
+}
+
+func (h *Handler) receipts(ctx context.Context, account string, list []credentials.Session) (map[string][]credentials.Receipt, error) {
+	var ended []string
+	for _, s := range list {
+		if s.Ended() {
+			ended = append(ended, s.ID)
+		}
+	}
+	found, err := h.Reader.Receipts(ctx, account, ended)
+	return found, h.outcome(ctx, err)
 }
 
 // endSession ends a session of the account. One that has ended is ended.
