@@ -213,6 +213,8 @@ type Reader interface {
 	// Visits lists the sessions that live now, newest first. One whose end is due
 	// is not among them, written down or not.
 	Visits(ctx context.Context, account string, limit int) ([]Visit, error)
+	// Over lists the sessions that ended since then, newest first.
+	Over(ctx context.Context, account string, since time.Time, limit int) ([]Session, error)
 	// Names finds the agents' names of these sessions of the account. A session
 	// without an agent, or whose agent was erased, is left out.
 	Names(ctx context.Context, account string, sids []string) (map[string]string, error)

@@ -17,6 +17,7 @@ type accessView struct {
 	Support string
 	Clock   clock // of Now: what the page says was so then
 	State   state
+	Ended   []overView
 	Lents   []lentView
 	Days    []day
 	Secret  *mintedView
@@ -26,7 +27,7 @@ type accessView struct {
 	Announce bool
 	// The versions say whether a part of the page has changed. The passing of
 	// time alone changes none: the script counts down by itself.
-	StateVersion, OpenVersion, RecordVersion string
+	StateVersion, OverVersion, OpenVersion, RecordVersion string
 }
 
 // state is who is in, in one line.
@@ -71,7 +72,7 @@ func (s *Set) Access(w io.Writer, p Access) error {
 }
 
 // Live writes the parts of the owner's page that change by themselves: the
-// state with its visits, what can still be used, the record. Nothing in it is
+// state with its visits, what has just ended, what can still be used, the record. Nothing in it is
 // secret. The script puts each in the place of the one with the same data-part.
 func (s *Set) Live(w io.Writer, p Access) error {
 	return s.write(w, "access", "live", s.accessView(p))
@@ -89,11 +90,28 @@ func (s *Set) accessView(p Access) accessView {
 	for _, l := range p.Open {
 		v.Lents = append(v.Lents, lentView{l, newClock(l.MadeAt, p.Now), newClock(l.RedeemBy, p.Now), l.replacedBy(p.Person)})
 	}
+	for _, o := range p.Over {
+		v.Ended = append(v.Ended, newOver(o, p.Now))
+	}
 	today := p.Now.UTC().Format(time.DateOnly)
 	v.StateVersion = version(today, p.Unknown, p.Visits, p.Open)
+	v.OverVersion = version(today, p.Over, v.late())
 	v.OpenVersion = version(today, p.Open)
 	v.RecordVersion = version(today, p.Record, p.Older)
 	return v
+}
+
+// late is how many apps ought to refuse by now without having said so: the one
+// thing about what has ended that time alone changes.
+func (v accessView) late() (n int) {
+	for _, o := range v.Ended {
+		for _, a := range o.Apps {
+			if a.Late {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // version is the same for the same content.

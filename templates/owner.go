@@ -11,6 +11,7 @@ type Access struct {
 	Notice          Notice    // what the last click did
 	Unknown         bool      // Visits and Open could not be read: nothing here may say that nobody is in
 	Visits          []Visit   // live sessions, newest first
+	Over            []Over    // sessions that ended a short while ago, newest first
 	Open            []Lent    // credentials that can still be used, newest first
 	Minted          *Minted   // only in the reply to a mint
 	Mint            *MintForm // nil: this person may make nothing
@@ -42,6 +43,22 @@ type Visit struct {
 	LastAt  time.Time // when
 	Refused bool      // the last action was refused
 	Until   time.Time // they can sign in again until then; zero: they cannot
+}
+
+// Over is a visit that has ended, and what each app that it was in makes of it.
+type Over struct {
+	Agent   string // empty: whoever held the temporary login
+	EndedAt time.Time
+	Apps    []AppOver
+}
+
+// AppOver is how an app refuses a visit that has ended.
+type AppOver struct {
+	Name    string
+	Refuses bool          // it has said so, After the end
+	After   time.Duration // how long that took
+	Asks    bool          // it asks at each step, so it refuses the next one
+	By      time.Time     // otherwise: from when on it refuses, at the latest
 }
 
 // Lent is a credential that can still open a session. Cancelling it posts

@@ -35,6 +35,14 @@ func someLogin(x string) Lent {
 	return l
 }
 
+// someOver is a visit that ended, in an app of each kind.
+func someOver(x string) Over {
+	return Over{Agent: x, EndedAt: testNow.Add(-time.Minute), Apps: []AppOver{
+		{Name: x, Refuses: true, After: 12 * time.Millisecond}, {Name: x, Asks: true, By: testNow.Add(-time.Minute)},
+		{Name: x, By: testNow.Add(4 * time.Minute)}, {Name: x, By: testNow.Add(-time.Second)},
+	}}
+}
+
 // ownerPages renders every page of owners in every state, with x in every text.
 func ownerPages(t *testing.T, s *Set, x string) map[string]string {
 	t.Helper()
@@ -65,6 +73,7 @@ func ownerPages(t *testing.T, s *Set, x string) map[string]string {
 		"waiting":      access(func(p *Access) { p.Open = []Lent{somePIN(x), someLogin(x)} }),
 		"in":           access(func(p *Access) { p.Visits = []Visit{someVisit(x)} }),
 		"several in":   access(func(p *Access) { p.Visits, p.Open = []Visit{someVisit(x), holder}, []Lent{someLogin(x)} }),
+		"over":         access(func(p *Access) { p.Over = []Over{someOver(x), {EndedAt: testNow}} }),
 		"unknown":      access(func(p *Access) { p.Unknown = true }),
 		"told":         access(func(p *Access) { p.Notice.Text = x }),
 		"told badly":   access(func(p *Access) { p.Notice = Notice{x, true} }),

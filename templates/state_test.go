@@ -168,7 +168,7 @@ func TestVersionsFollowWhatHappens(t *testing.T) {
 	}
 	first := bothWays(t, build(func(*Access) {}))
 	before := parts(first["page"])
-	if len(before) != 3 || parts(first["live"])["state"] != before["state"] || parts(first["live"])["record"] != before["record"] {
+	if len(before) != 4 || parts(first["live"])["state"] != before["state"] || parts(first["live"])["record"] != before["record"] {
 		t.Fatalf("page %v, live %v", before, parts(first["live"]))
 	}
 	for _, c := range []struct {
@@ -177,6 +177,7 @@ func TestVersionsFollowWhatHappens(t *testing.T) {
 	}{
 		{"time", "", func(p *Access) { p.Now = p.Now.Add(5 * time.Second) }},
 		{"what the click did", "", func(p *Access) { p.Notice.Text, p.Mint = "x", lending("x") }},
+		{"an ending", "over", func(p *Access) { p.Over = []Over{someOver("x")} }},
 		{"an action", "state", func(p *Access) { p.Visits[0].Last = "another" }},
 		{"somebody leaves", "state", func(p *Access) { p.Visits = nil }},
 		{"a wrong try", "open state", func(p *Access) { p.Open[0].Wrong++ }},
@@ -184,7 +185,7 @@ func TestVersionsFollowWhatHappens(t *testing.T) {
 	} {
 		var changed []string
 		after := parts(bothWays(t, build(c.change))["live"])
-		for _, part := range []string{"open", "record", "state"} {
+		for _, part := range []string{"open", "over", "record", "state"} {
 			if after[part] != before[part] {
 				changed = append(changed, part)
 			}

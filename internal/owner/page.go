@@ -81,6 +81,9 @@ func (h *Handler) read(ctx context.Context, p person) (templates.Access, error) 
 	if err != nil {
 		return a, err
 	}
+	if a.Over, err = h.over(ctx, p); err != nil {
+		return a, err
+	}
 	events, err := h.events(ctx, p, 0)
 	if err != nil {
 		return a, err

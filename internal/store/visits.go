@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strings"
+	"time"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -20,6 +21,8 @@ ORDER BY made_at DESC, id DESC LIMIT $3`
 	FROM (SELECT client, min(at) AS first FROM grants WHERE grants.sid = sessions.sid GROUP BY client) AS apps), '')
 FROM sessions WHERE account = $1 AND ended_at = 0 AND due_at + 0 > $2
 ORDER BY opened_at DESC, sid DESC LIMIT $3`
+	listOver = `SELECT ` + sessionColumns + ` FROM sessions WHERE account = $1 AND ended_at > $2
+ORDER BY ended_at DESC, opened_at DESC, sid DESC LIMIT $3`
 )
 
 // Usable implements credentials.Reader.
@@ -38,6 +41,16 @@ func (s *Store) Visits(ctx context.Context, account string, limit int) (out []cr
 		var apps string
 		found, err := scanSession(r, &apps)
 		out = append(out, credentials.Visit{Session: found, Apps: strings.Fields(apps)})
+		return err
+	})
+	return out, err
+}
+
+// Over implements credentials.Reader.
+func (s *Store) Over(ctx context.Context, account string, since time.Time, limit int) (out []credentials.Session, err error) {
+	err = s.query(ctx, listOver, []any{account, micros(since), limit}, func(r *sql.Rows) error {
+		found, err := scanSession(r)
+		out = append(out, found)
 		return err
 	})
 	return out, err

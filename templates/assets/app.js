@@ -25,7 +25,8 @@
     const today = new Date(Date.parse(el.dataset.now)).toDateString() === at.toDateString();
     const day = today ? {} : { day: "numeric", month: "long" };
     el.title = el.textContent;
-    el.textContent = at.toLocaleString("en-GB", { hour: "2-digit", minute: "2-digit", ...day });
+    const second = "second" in el.dataset ? { second: "2-digit" } : {};
+    el.textContent = at.toLocaleString("en-GB", { hour: "2-digit", minute: "2-digit", ...second, ...day });
     el.removeAttribute("data-local");
   };
 

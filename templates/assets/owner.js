@@ -139,7 +139,7 @@
     const before = line().textContent;
     for (const [old, part] of changed) swap(old, part);
     valetkey.refresh();
-    if (changed.length) one("[data-notice]")?.remove();
+    if (changed.some(([, part]) => part.dataset.part === "state")) one("[data-notice]")?.remove();
     if (line().textContent !== before) say(line().textContent);
     const minted = one("[data-minted]");
     if (minted && !all("[data-part=open] input[name=credential]").some((i) => i.value === minted.dataset.minted)) {
