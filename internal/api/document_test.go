@@ -45,6 +45,8 @@ func TestDocument(t *testing.T) {
 		"/api/v1/accounts/{account}/record":           {"get"},
 		"/api/v1/actions":                             {"post"},
 		"/api/v1/verifications":                       {"post"},
+		"/api/v1/endings":                             {"get"},
+		"/api/v1/endings/ack":                         {"post"},
 	}
 	if len(doc.Paths) != len(want) {
 		t.Errorf("%d paths, want %d", len(doc.Paths), len(want))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -28,6 +29,10 @@ const (
 // past huma, and the acknowledgement.
 func (h *Handler) registerEndings(api huma.API, r *mux.Router) {
 	r.Path(endingsPath).Methods(http.MethodGet).HandlerFunc(h.follow)
+	problems := &huma.MediaType{Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "")}
+	failed := func(what string) *huma.Response {
+		return &huma.Response{Description: what, Content: map[string]*huma.MediaType{"application/problem+json": problems}}
+	}
 	api.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "followEndings", Method: http.MethodGet, Path: endingsPath, Summary: "Follow the endings of sessions",
 		Description: "Server-Sent Events. ended: a session has ended, with the cursor of the stream as id. fresh: everything up to seq has been sent, " +
@@ -39,7 +44,10 @@ func (h *Handler) registerEndings(api huma.API, r *mux.Router) {
 			{Name: "instance", In: "query", Description: "The name of this running copy of the app, for receipts", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxInstance)}},
 			{Name: "max_staleness", In: "query", Description: "How old its knowledge may be before it refuses, such as 10s", Schema: &huma.Schema{Type: huma.TypeString, Default: "10s"}},
 		},
-		Responses: map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {}}}},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+			"400": failed("Bad Request"), "401": failed("Unauthorized"), "403": failed("Forbidden"), "503": failed("The endings cannot be confirmed at this node now"),
+		},
 	})
 	add(h, api, scopeFollow, huma.Operation{
 		OperationID: "acknowledgeEndings", Method: http.MethodPost, Path: endingsPath + "/ack", DefaultStatus: http.StatusNoContent,

@@ -34,8 +34,7 @@ func (s *Store) Listen(ctx context.Context, dsn string) error {
 	for deaf := false; ctx.Err() == nil; {
 		heard, err := s.listen(ctx, dsn)
 		switch {
-		case ctx.Err() != nil:
-			return nil
+		case ctx.Err() != nil: // the error says that, too
 		case errors.Is(err, errDeaf):
 			if !deaf {
 				s.log.Warn("LISTEN does not reach this node, so it learns of other nodes' endings by polling; let database_direct lead past the pooler")
