@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/valetkey/valetkey/revocation"
 )
 
 // metrics is what operators see. No label comes from a visitor.
@@ -15,6 +17,22 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  prometheus.Histogram
+}
+
+// follow adds what the feed of endings says of itself.
+func (m *metrics) follow(feed *revocation.Feed, log *revocation.Log) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("valetkey_endings_streams", "Apps that follow the endings at this node.", func() float64 { return float64(feed.Streams()) })
+	gauge("valetkey_endings_kept", "Endings that a token could still need.", func() float64 {
+		v, _ := log.View()
+		return float64(len(v.Endings))
+	})
+	gauge("valetkey_endings_age_seconds", "Since the last read of the log of endings that confirmed it began.", func() float64 {
+		v, _ := log.View()
+		return time.Since(v.Confirmed).Seconds()
+	})
 }
 
 func newMetrics() *metrics {
