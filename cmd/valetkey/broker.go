@@ -98,10 +98,13 @@ func wirePages(cfg *config.Config, log *slog.Logger) (*web.Pages, error) {
 
 func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 	p := &provider.Provider{
-		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
+		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg, b.rules.keys), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
 		Browser: b.cookies.Browser, Fail: b.pages.Fail,
+	}
+	if b.cfg.Tokens.DPoPNonce {
+		p.Nonces = b.secrets.Sealer("DPoP nonce")
 	}
 	var err error
 	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})
