@@ -26,6 +26,8 @@ type Request struct {
 	MaxAge      *int64   `json:"m,omitempty"` // seconds
 	LoginHint   string   `json:"l,omitempty"`
 	Expected    string   `json:"e,omitempty"` // the sub that a silent request is about
+	Key         string   `json:"d,omitempty"` // thumbprint of the key that the code is for (dpop_jkt)
+	Pushed      string   `json:"r,omitempty"` // id of the pushed request that this is; completed once
 	At          int64    `json:"a"`           // UTC microseconds
 
 	Sealed  string `json:"-"` // this request as text
@@ -97,7 +99,7 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 
 // request that comes with an error says where the app is told.
 func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
-		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
+		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"), Key: q.Get("dpop_jkt"),
 		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
 	if err := checkCarried(q); err != nil {
 		return a, err
@@ -123,6 +125,10 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 		return a, refuse("invalid_request", "code_challenge_method must be S256")
 	case !challengeForm.MatchString(a.Challenge):
 		return a, refuse("invalid_request", "code_challenge is not one of S256")
+	case a.Key != "" && !thumbprintForm.MatchString(a.Key):
+		return a, refuse("invalid_request", "dpop_jkt is not the SHA-256 thumbprint of a key")
+	case !targets(q, c.Audience):
+		return a, refuse("invalid_target", targetText)
 	case len(a.Scope) == 0:
 		return a, refuse("invalid_scope", "scope is missing")
 	case a.Wants("none") && len(a.Prompt) > 1:
@@ -143,10 +149,8 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 // checkCarried refuses what cannot be carried to the end of the sign-in as it
 // was sent. What the protocol does not know is not carried, and is ignored.
 func checkCarried(q url.Values) *authError {
-	for _, values := range q {
-		if len(values) > 1 {
-			return refuse("invalid_request", "a parameter is given twice")
-		}
+	if repeats(q) {
+		return refuse("invalid_request", "a parameter is given twice")
 	}
 	for _, secret := range []string{"client_secret", "client_assertion", "access_token", "pin", "password"} {
 		if q.Has(secret) {

@@ -59,14 +59,23 @@ type sessionClaims struct {
 // accessClaims are an access token's (RFC 9068). Tokens of the management API
 // have no session part.
 type accessClaims struct {
-	Issuer   string `json:"iss"`
-	Audience string `json:"aud"`
-	ClientID string `json:"client_id"`
-	Expires  int64  `json:"exp"`
-	Issued   int64  `json:"iat"`
-	ID       string `json:"jti"`
-	Scope    string `json:"scope"`
+	Issuer   string        `json:"iss"`
+	Audience string        `json:"aud"`
+	ClientID string        `json:"client_id"`
+	Expires  int64         `json:"exp"`
+	Issued   int64         `json:"iat"`
+	ID       string        `json:"jti"`
+	Scope    string        `json:"scope"`
+	Confirm  *confirmation `json:"cnf,omitempty"`
 	sessionClaims
+}
+
+// key is the thumbprint of the key that the token is bound to, or empty.
+func (c accessClaims) key() string {
+	if c.Confirm == nil {
+		return ""
+	}
+	return c.Confirm.Key
 }
 
 // idClaims are an ID token's (OpenID Connect Core 1.0 section 2).
@@ -138,15 +147,15 @@ func subjectOf(s credentials.Session, c *Client) string {
 }
 
 // accessToken builds and signs an access token of a session.
-func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string, id string, now time.Time) (string, int64, error) {
+func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now time.Time) (string, int64, error) {
 	expires, err := p.expiry(now, s.EndsAt)
 	if err != nil {
 		return "", 0, err
 	}
 	claims := p.claimsOf(s, c)
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
-		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: id,
-		Scope: strings.Join(scope, " "), sessionClaims: claims,
+		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
+		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), sessionClaims: claims,
 	})
 	return token, expires, err
 }

@@ -26,6 +26,10 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	if !ok {
 		return nil, invalidToken()
 	}
+	held, err := p.holds(r.Header, r.Method, pathUserinfo, r.Data.AccessToken, claims.Confirm, presentationOf(ctx).dpop)
+	if err != nil {
+		return nil, atResource(ctx, err)
+	}
 	session, live, err := p.live(ctx, claims.SID)
 	if err != nil {
 		return nil, p.publicError(ctx, err)
@@ -37,6 +41,9 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	scope := strings.Fields(claims.Scope)
 	if !slices.Contains(scope, "openid") {
 		return nil, op.NewStatusError((&oidc.Error{ErrorType: "insufficient_scope"}).WithDescription("the token was issued without openid"), http.StatusForbidden)
+	}
+	if err := p.settle(ctx, held); err != nil {
+		return nil, atResource(ctx, err)
 	}
 	out := userinfo{sessionClaims: p.claimsOf(session, c)}
 	if session.Email != "" && slices.Contains(scope, "email") {

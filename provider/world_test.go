@@ -114,7 +114,7 @@ func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 	w.redeemer = &credentials.Redeemer{Store: w.store, Hasher: hasher}
 	w.p = &provider.Provider{
 		Issuer: issuer, Clients: clients(), Catalogue: w.minter.Catalogue, Store: w.store,
-		Requests: w.secrets.Sealer("authorization request"), Codes: w.secrets.Sealer("authorization code"),
+		Requests: w.secrets.Sealer("authorization request"), Codes: w.secrets.Sealer("authorization code"), Pushes: w.secrets.Sealer("pushed request"),
 		Access: 5 * time.Minute, Code: time.Minute, Now: w.now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Browser:  func(http.ResponseWriter, *http.Request) string { return "browser-1" },
 		Interact: w.interact,

@@ -100,6 +100,7 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 	p := &provider.Provider{
 		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg, b.rules.keys), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
+		Pushes: b.secrets.Sealer("pushed request"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
 		Browser: b.cookies.Browser, Fail: b.pages.Fail,
 	}
