@@ -19,7 +19,7 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	grant := r.Form.Get("grant_type")
 	switch {
 	case grant == grantClient && c.Public:
-		return nil, invalidClient("client_credentials is for clients with a secret")
+		return nil, invalidClient("client_credentials is for clients that prove who they are")
 	case grant != "" && !c.has(grant):
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("this client may not use this grant type")
 	case grant == grantClient && !targets(r.Form, s.p.apiAudience()), (grant == grantCode || grant == grantRefresh) && !targets(r.Form, c.Audience):

@@ -80,7 +80,7 @@ func (p *Provider) proof(h http.Header, method, path, token string) (*proof, err
 	}
 	key, err := keys.ParsePublic(signed.JWK)
 	if err != nil {
-		return nil, invalidProof("has a jwk that " + err.Error())
+		return nil, invalidProof("has a jwk that is not the public part of an RSA, P-256 or Ed25519 key of a usual size")
 	}
 	var claims proofClaims
 	payload, err := signed.Verify(key)
@@ -139,7 +139,7 @@ func sameURI(htu, want string) bool {
 		return false
 	}
 	ours, err := url.Parse(want)
-	return err == nil && u.Scheme == ours.Scheme && authority(u) == authority(ours) && u.Path == ours.Path
+	return err == nil && u.Scheme == ours.Scheme && authority(u) == authority(ours) && u.EscapedPath() == ours.EscapedPath()
 }
 
 // authority is the host in lower case, without the port that goes without saying.

@@ -213,16 +213,18 @@ func (b *broker) wireAPI() *api.Handler {
 	return h
 }
 
-var errNoCaller = errors.New("the token is not one of the management API")
-
-func (b *broker) apiCaller(_ context.Context, bearer string) (api.Caller, error) {
-	c, scope, expires, ok := b.provider.OpenAPI(bearer)
-	if !ok {
-		return api.Caller{}, errNoCaller
+func (b *broker) apiCaller(r *http.Request, token string, dpop bool) (api.Caller, error) {
+	t, err := b.provider.OpenAPIRequest(r, token, dpop)
+	var holder *provider.HolderError
+	if err != nil && !errors.Is(err, provider.ErrAPIToken) && !errors.As(err, &holder) {
+		return api.Caller{}, api.ErrUndecided // and has been logged
 	}
-	caller := api.Caller{Client: c.ID, Audience: c.Audience, Scopes: scope, Expires: expires}
+	if err != nil {
+		return api.Caller{}, err
+	}
+	caller := api.Caller{Client: t.Client.ID, Audience: t.Client.Audience, Scopes: t.Scope, Expires: t.Expires}
 	for _, configured := range b.cfg.Clients {
-		if configured.ID == c.ID {
+		if configured.ID == t.Client.ID {
 			caller.Owners, caller.OwnerProof, caller.OwnerAudience = configured.Owners, configured.OwnerProof, configured.OwnerAudience
 			caller.ActorAudience = configured.ActorAudience
 		}
