@@ -350,7 +350,7 @@ func TestProofsThatNeedANonce(t *testing.T) {
 		if r := ask(path, w.proof(appKey, "POST", path, "nonce", nonce)); r.Code != status || r.Header().Get("DPoP-Nonce") == "" {
 			t.Errorf("%s with the nonce: %d %s", path, r.Code, r.Body)
 		}
-		for name, bad := range map[string]any{"made up": "x", "changed": "A" + nonce[1:], "cut": nonce[1:], "another type": 1, "a code": w.code("docs", s)} {
+		for name, bad := range map[string]any{"made up": "x", "changed": changed(nonce), "cut": nonce[1:], "another type": 1, "a code": w.code("docs", s)} {
 			if r := ask(path, w.proof(appKey, "POST", path, "nonce", bad)); r.Code != http.StatusBadRequest {
 				t.Errorf("%s, a nonce that is %s: %d", path, name, r.Code)
 			}
