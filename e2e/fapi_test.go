@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -33,6 +34,29 @@ func bankKeys() []byte {
 		panic(err)
 	}
 	return text
+}
+
+// bankAssertion is by what the bank's app proves who it is, once.
+func (b *broker) bankAssertion() string {
+	b.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: bankKey()}, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	now := time.Now().Unix()
+	payload, err := json.Marshal(map[string]any{"iss": "bank", "sub": "bank", "aud": b.issuer, "jti": rand.Text(), "iat": now, "exp": now + 60})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	out, err := signed.CompactSerialize()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
 }
 
 // failed is how a request of the bank's app failed.

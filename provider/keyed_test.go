@@ -164,7 +164,8 @@ func ath(token string) string {
 
 // prove sends the form as the client, with this proof unless it is empty.
 func (w *world) prove(path, client, proof string, f url.Values) reply {
-	c, r := w.p.Clients[client], (*http.Request)(nil)
+	c := w.p.Clients[client]
+	var r *http.Request
 	switch {
 	case len(c.Keys) > 0:
 		r = plainPost(path, w.asserted(client, f))

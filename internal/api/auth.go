@@ -88,7 +88,7 @@ func (h *Handler) authenticate(r *http.Request, scope string, state *request) *p
 	case errors.As(err, &holder):
 		refused := unauthorized(holder.Challenge, "The access token is not valid here: "+holder.Text+".")
 		if holder.Nonce != "" {
-			refused.with("DPoP-Nonce", holder.Nonce)
+			refused = refused.with("DPoP-Nonce", holder.Nonce)
 		}
 		return refused
 	case errors.Is(err, ErrUndecided):
