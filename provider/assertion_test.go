@@ -146,6 +146,18 @@ func TestAnAssertionWorksWhereverAClientProvesItself(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{"/token", "/introspect", "/revoke", "/par"} {
+		f := w.asserted("bank", form("token", "x", "grant_type", "authorization_code"))
+		inHeader := plainPost(path, f)
+		inHeader.Header.Set("Authorization", basic("docs", w.p.Clients["docs"].Secret))
+		f.Set("client_secret", w.p.Clients["docs"].Secret)
+		f.Set("client_id", "docs")
+		for _, r := range []*http.Request{inHeader, plainPost(path, f)} {
+			if got := w.serve(r); got.Code != http.StatusBadRequest || got.text("error") != "invalid_request" {
+				t.Errorf("an assertion and a secret at %s: %d %s", path, got.Code, got.Body)
+			}
+		}
+	}
 	if r := w.post("/revoke", "bank", form("token", got.text("access_token"))); r.Code != http.StatusOK || w.alive(s.ID) {
 		t.Errorf("revocation: %d %s", r.Code, r.Body)
 	}

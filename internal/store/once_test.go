@@ -18,9 +18,11 @@ func (w *world) once(kind credentials.OnceKind, whose, id string) credentials.On
 // things' names, until it is too old to be used at all.
 func TestOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
+		zeros := strings.Repeat("\x00", 8)
 		things := []credentials.Once{
 			w.once(credentials.OnceAssertion, "docs", "1"), w.once(credentials.OnceAssertion, "doc", "s1"), w.once(credentials.OnceAssertion, "docs1", ""),
 			w.once(credentials.OnceProof, "docs", "1"), w.once(credentials.OncePushed, "docs", "1"), w.once(credentials.OnceAssertion, "docs", "\x00\xff"),
+			w.once(credentials.OnceAssertion, "a"+zeros+"b", "c"), w.once(credentials.OnceAssertion, "a", "b"+zeros+"c"),
 			w.once(credentials.OnceAssertion, "docs", strings.Repeat("1", 1<<16)), w.once(credentials.OnceAssertion, "docs", strings.Repeat("1", 1<<16+1)),
 		}
 		for i, thing := range things {
