@@ -41,6 +41,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, a, refused)
 		return
 	}
+	p.begin(w, r, a)
+}
+
+// begin binds a valid request to this browser and hands it to the pages.
+func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a Request) {
 	a.Browser = p.Browser(w, r)
 	if p.seal(&a); len(a.Sealed) > maxSealed {
 		p.Refuse(w, r, a, "invalid_request", "the parameters are too much together")

@@ -91,7 +91,10 @@ func refuse(code, text string) *authError { return &authError{code, text} }
 
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 section 4.2
 
-// parseRequest validates the parameters beyond client and redirect URI.
+// parseRequest validates what an authorization request of this client asks for,
+// once redirectTarget has found the client: the query of /authorize, or the form
+// of a request that was pushed, without what authenticates the client there. A
+// request that comes with an error says where the app is told.
 func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
 		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
