@@ -83,7 +83,7 @@ func TestFormAction(t *testing.T) {
 		"://":                                "form-action 'self';",
 	} {
 		h := http.Header{}
-		Headers(h, uri)
+		headers(h, actions(uri))
 		if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", uri, csp, want)
 		}
