@@ -35,6 +35,9 @@ func written(t *testing.T, write func(io.Writer) error) string {
 	return b.String()
 }
 
+// testApp is where an answer is posted to.
+const testApp = "https://app.example/callback?tenant=1&x=a%20b"
+
 // everyPage is that of agents and owners alike.
 func everyPage(t *testing.T, s *Set, x string) map[string]string {
 	t.Helper()
@@ -99,6 +102,9 @@ func allPages(t *testing.T, s *Set, x string) map[string]string {
 			return s.Failure(w, Failure{Status: 400, Title: x, Text: x, Action: x, RequestID: x})
 		}),
 		"signed out": written(t, func(w io.Writer) error { return s.SignedOut(w, SignedOut{Client: x}) }),
+		"form post": written(t, func(w io.Writer) error {
+			return s.FormPost(w, FormPost{Client: x, Action: testApp, Values: map[string]string{"code": x, "state": x}})
+		}),
 	}
 }
 
