@@ -80,7 +80,7 @@ policies:
   two-day-pin: {name: Two-day PIN, kind: pin, contact: bound, digits: 6, redeem_within: 48h, uses: 1, tries: 5, session: 1h, idle: 15m, scopes: [documents.read]}
   temporary-login: {name: Temporary login, kind: password, mint: {role: [owner]}, email_domain: support.northwind.example, redeem_within: {choices: [1h, 4h, 24h], default: 4h}, uses: unlimited, session: 8h, idle: 30m, scopes: [documents.read]}
 clients:
-  - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
+  - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback", "%[6]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
   - {id: settings, name: Northwind settings, secret: %[5]s, grants: [client_credentials], api: [credentials.mint], owners: customers, owner_proof: trusted}
 `
 
@@ -117,7 +117,7 @@ func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
 	dir := t.TempDir()
-	text := fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret)
+	text := fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret, b.elsewhere())
 	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -190,17 +190,27 @@ var passwordHash = sync.OnceValue(func() string {
 		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 2, 19456, 1, 32)))
 })
 
-// callback is the app's redirect URI.
+// elsewhere is the app under its other name, which is another site to browsers.
+func (b *broker) elsewhere() string {
+	return strings.Replace(b.app.URL, "127.0.0.1", "localhost", 1)
+}
+
+// callback is the app's redirect URI. What it is posted, it must be posted whole.
 func (b *broker) callback(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/callback" {
 		http.NotFound(w, r)
 		return
 	}
+	got := r.URL.Query()
+	if r.Method == http.MethodPost && r.ParseForm() == nil && len(got) == 0 {
+		got = r.PostForm
+		got.Set("posted", r.Header.Get("Content-Type"))
+	}
 	b.mu.Lock()
-	called := b.called[r.URL.Query().Get("state")]
+	called := b.called[got.Get("state")]
 	b.mu.Unlock()
 	if called != nil {
-		called <- r.URL.Query()
+		called <- got
 	}
 	w.Header().Set("Content-Type", "text/html")
 	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1></html>`)
