@@ -125,12 +125,13 @@ func TestADuplicateParameterIsRefused(t *testing.T) {
 	}
 }
 
-// TestUnknownParametersAreIgnored, however long (RFC 6749 section 3.1).
+// TestUnknownParametersAreIgnored, however long, and known ones without a value
+// (RFC 6749 section 3.1).
 func TestUnknownParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	q := w.request("docs", "claims_locales", strings.Repeat("x", 4000), "ui_locales", strings.Repeat("de ", 900), "display", "hologram",
-		"acr_values", "x", "unheard_of", strings.Repeat("y", 4000), "\xff", "\xff")
+		"acr_values", "x", "request", "", "request_uri", "", "registration", "", "claims", "", "max_age", "", "prompt", "", "id_token_hint", "", "response_mode", "", "unheard_of", strings.Repeat("y", 4000), "\xff", "\xff")
 	if r := w.get("/authorize", q); r.Code != http.StatusOK || len(w.asked) != 1 {
 		t.Errorf("%d %q", r.Code, r.Header().Get("Location"))
 	}

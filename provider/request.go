@@ -140,11 +140,11 @@ func checkMode(q url.Values, _ *Client, a *Request) *authError {
 
 func checkSupported(q url.Values, c *Client, a *Request) *authError {
 	switch {
-	case q.Has("request"):
+	case q.Get("request") != "":
 		return refuse("request_not_supported", "request objects are not supported")
-	case q.Has("request_uri"):
+	case q.Get("request_uri") != "":
 		return refuse("request_uri_not_supported", "request_uri is not supported")
-	case q.Has("registration"):
+	case q.Get("registration") != "":
 		return refuse("registration_not_supported", "registration is not supported")
 	case q.Get("response_type") == "":
 		return refuse("invalid_request", "response_type is missing; send response_type=code")
@@ -162,7 +162,7 @@ func checkSupported(q url.Values, c *Client, a *Request) *authError {
 // whose configuration lets it do without; what is sent must be right.
 func checkChallenge(q url.Values, c *Client, a *Request) *authError {
 	switch {
-	case a.Challenge == "" && c.NoPKCE && !c.Public && !q.Has("code_challenge_method"):
+	case a.Challenge == "" && c.NoPKCE && !c.Public && q.Get("code_challenge_method") == "":
 		return nil
 	case a.Challenge == "":
 		return refuse("invalid_request", "code_challenge is missing; PKCE with S256 is required")

@@ -106,18 +106,32 @@ func start(t *testing.T) *broker {
 // startWith serves under a name of this machine, with these people.
 func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 	t.Helper()
+	b, address := place(t, host)
+	b.serve(fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret, b.elsewhere()))
+	return b
+}
+
+// place finds a broker its address, and starts its app.
+func place(t *testing.T, host string) (b *broker, address string) {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
+	address = l.Addr().String()
 	_ = l.Close()
 	_, port, _ := strings.Cut(address, ":")
-	b := &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
+	b = &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
+	return b, address
+}
+
+// serve runs the program with this configuration until the test is over.
+func (b *broker) serve(text string) {
+	t := b.t
+	t.Helper()
 	dir := t.TempDir()
-	text := fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret, b.elsewhere())
 	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +151,6 @@ func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 		}
 	})
 	b.awaitReady(ended)
-	return b
 }
 
 func (b *broker) awaitReady(ended <-chan struct{}) {
@@ -197,7 +210,7 @@ func (b *broker) elsewhere() string {
 
 // callback is the app's redirect URI. What it is posted, it must be posted whole.
 func (b *broker) callback(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/callback" {
+	if !strings.HasSuffix(r.URL.Path, "/callback") {
 		http.NotFound(w, r)
 		return
 	}
@@ -213,7 +226,7 @@ func (b *broker) callback(w http.ResponseWriter, r *http.Request) {
 		called <- got
 	}
 	w.Header().Set("Content-Type", "text/html")
-	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1></html>`)
+	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1><p id="submission_complete">Done</p></html>`)
 }
 
 // authorize returns the address of an authorization request, and where its
@@ -232,14 +245,20 @@ func (b *broker) authorize(pairs ...string) (string, <-chan url.Values) {
 	return b.issuer + "/authorize?" + params.Encode(), called
 }
 
-// mint makes a PIN for an account.
-func (b *broker) mint(account, name, handle string) string {
+// apiToken is for the management API.
+func (b *broker) apiToken(client, secret string) string {
 	b.t.Helper()
 	var token struct {
 		Access string `json:"access_token"`
 	}
 	b.post("/token", "application/x-www-form-urlencoded", url.Values{"grant_type": {"client_credentials"}, "scope": {"credentials.mint"},
-		"client_id": {"settings"}, "client_secret": {apiSecret}}.Encode(), "", &token)
+		"client_id": {client}, "client_secret": {secret}}.Encode(), "", &token)
+	return token.Access
+}
+
+// mint makes a PIN for an account.
+func (b *broker) mint(account, name, handle string) string {
+	b.t.Helper()
 	body, err := json.Marshal(map[string]any{"policy": "support-pin", "account_name": name, "handle": handle, "ticket": "",
 		"scopes": []string{"documents.read", "settings.write"}, "owner": map[string]any{"sub": "olivia", "name": "Olivia Owner", "email": "o@acme.example", "claims": map[string]any{"role": "owner"}}})
 	if err != nil {
@@ -248,7 +267,7 @@ func (b *broker) mint(account, name, handle string) string {
 	var minted struct {
 		PIN string `json:"pin"`
 	}
-	b.post("/api/v1/accounts/"+account+"/credentials", "application/json", string(body), token.Access, &minted)
+	b.post("/api/v1/accounts/"+account+"/credentials", "application/json", string(body), b.apiToken("settings", apiSecret), &minted)
 	if len(minted.PIN) != 6 {
 		b.t.Fatalf("the minted PIN has %d digits", len(minted.PIN))
 	}
