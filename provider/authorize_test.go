@@ -137,6 +137,28 @@ func TestUnknownParametersAreIgnored(t *testing.T) {
 	}
 }
 
+// TestTheOrderOfParametersAndScopesDoesNotMatter (RFC 6749 section 3.3).
+func TestTheOrderOfParametersAndScopesDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	for _, scope := range []string{"openid email documents.read", "documents.read email openid", "email openid email documents.read"} {
+		pairs := strings.Split(w.request("docs", "scope", scope).Encode(), "&")
+		for range 3 {
+			w.session = &s
+			pairs = append(pairs[3:], pairs[:3]...)
+			r := httptestGet("/authorize")
+			r.URL.RawQuery = strings.Join(pairs, "&")
+			_, q := w.serve(r).location()
+			got := w.post("/token", "docs", w.exchange("docs", q.Get("code")))
+			granted := strings.Fields(got.text("scope"))
+			if slices.Sort(granted); !slices.Equal(granted, []string{"documents.read", "email", "openid"}) {
+				t.Errorf("%s: granted %v", r.URL.RawQuery, granted)
+			}
+		}
+	}
+}
+
 // TestACodeComesWithIssAndTheStateAsItWas, also where the registered URI has a
 // query of its own.
 func TestACodeComesWithIssAndTheStateAsItWas(t *testing.T) {
