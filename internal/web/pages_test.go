@@ -50,7 +50,7 @@ func TestHeadersOfEveryPage(t *testing.T) {
 		got := get(p.Visitor(nil, f), "/").Header()
 		for header, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin", "Access-Control-Allow-Origin": "",
 		} {
 			if got.Get(header) != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got.Get(header), want)
