@@ -3,6 +3,7 @@ package provider_test
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -105,6 +106,24 @@ func TestWhatAFormCannotCarryComesByRedirect(t *testing.T) {
 		if r.Code != http.StatusSeeOther || !strings.HasPrefix(r.Header().Get("Location"), q.Get("redirect_uri")) || got.Get("error") != "invalid_request" || got.Get("state") != q.Get("state") {
 			t.Errorf("%s: %d to %q", name, r.Code, r.Header().Get("Location"))
 		}
+	}
+}
+
+// TestARequestIsGoneOnWithAsItWasAsked: every part of it is sealed, and none of
+// them stands in another's place.
+func TestARequestIsGoneOnWithAsItWasAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hint := w.tokens("docs", w.open("pin")).text("id_token")
+	w.asked = nil
+	w.get("/authorize", w.request("docs", "response_mode", "form_post", "prompt", "login consent", "max_age", "7", "login_hint", "ACME-1", "id_token_hint", hint,
+		"claims", `{"id_token":{"name":null,"acr":{"essential":true,"value":"urn:valetkey:acr:agent+pin"}}}`))
+	asked := w.asked[0]
+	if !asked.FormPost || !asked.Spent || len(asked.Expected) != 1 || len(asked.ACR) != 1 || len(asked.Claims) != 1 || *asked.MaxAge != 7 || len(asked.Prompt) != 2 {
+		t.Fatalf("asked %+v", asked)
+	}
+	if got, err := w.p.OpenRequest(asked.Sealed, "browser-1"); err != nil || !reflect.DeepEqual(got, asked) {
+		t.Errorf("gone on with %+v, %v; want %+v", got, err, asked)
 	}
 }
 

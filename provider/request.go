@@ -30,7 +30,7 @@ type Request struct {
 	FormPost    bool     `json:"f,omitempty"` // the answer is posted to the app
 	Expected    []string `json:"e,omitempty"` // the request is about one of these sub; empty: about anybody
 	Spent       bool     `json:"x,omitempty"` // that one came in with a PIN, so nothing but their session leads there again
-	ACR         []string `json:"r,omitempty"` // only one of these will do; empty: any
+	ACR         []string `json:"q,omitempty"` // only one of these will do; empty: any
 	Claims      []string `json:"i,omitempty"` // asked for in the ID token
 	At          int64    `json:"a"`           // UTC microseconds
 
