@@ -261,9 +261,13 @@ func TestConnectorsAreLinks(t *testing.T) {
 	}
 }
 
+// TestSecretsNeverComeBack: what somebody typed. The code of a form post is the
+// app's, which is what that page is for.
 func TestSecretsNeverComeBack(t *testing.T) {
 	t.Parallel()
-	for name, page := range everyPage(t, testSet(t), "x") {
+	pages := everyPage(t, testSet(t), "x")
+	delete(pages, "form post")
+	for name, page := range pages {
 		for _, g := range tags(page) {
 			if slices.Contains([]string{"pin", "password", "code"}, g.attrs["name"]) && g.attrs["value"] != "" {
 				t.Errorf("%s: %s carries a value", name, g.attrs["name"])
