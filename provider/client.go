@@ -27,6 +27,7 @@ type Client struct {
 	Claims       []string // of the agent, in act, besides sub and iss
 	IDTokenAlg   string
 	Origins      []string // browser origins allowed at token and userinfo
+	NoPKCE       bool     // with a secret it may do without PKCE
 
 	Keys        []jose.JSONWebKey // by which it proves who it is; then it has no secret
 	RequirePAR  bool              // its requests must be pushed

@@ -36,6 +36,7 @@ type metadata struct {
 	ProofAlgs              []string `json:"dpop_signing_alg_values_supported"` // RFC 9449
 	ChallengeMethods       []string `json:"code_challenge_methods_supported"`
 	Prompts                []string `json:"prompt_values_supported"`
+	Locales                []string `json:"ui_locales_supported"` // the pages speak English
 	Claims                 []string `json:"claims_supported"`
 	IssParameter           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 	ClaimsParameter        bool     `json:"claims_parameter_supported"`
@@ -46,7 +47,7 @@ type metadata struct {
 
 var allClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
-	"act", "account", "support", "email", "email_verified",
+	"act", "account", "support", "name", "email", "email_verified",
 }
 
 func (p *Provider) discovery() metadata {
@@ -55,13 +56,14 @@ func (p *Provider) discovery() metadata {
 		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
 		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
 		Revocation: p.Issuer + pathRevoke, Keys: p.Issuer + pathKeys,
-		Scopes: []string{"openid", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		ACR: []string{acrPIN, acrPassword, acrHolder}, SubjectTypes: []string{"public"},
+		Scopes: []string{"openid", "profile", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		ACR: allACR, SubjectTypes: []string{"public"},
 		TokenAuth: proven, IntrospectionAuth: proven, RevocationAuth: proven,
 		TokenAuthAlgs: algs, IntrospectionAuthAlgs: algs, RevocationAuthAlgs: algs,
 		Pushed: p.Issuer + pathPAR, RequirePushed: !p.any(func(c *Client) bool { return c.has(grantCode) && !c.RequirePAR }),
 		ProofAlgs:        keys.ForeignAlgs(),
-		ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login"}, Claims: allClaims, IssParameter: true,
+		ChallengeMethods: []string{"S256"}, Prompts: prompts, Locales: []string{"en"},
+		Claims: allClaims, IssParameter: true, ClaimsParameter: true,
 	}
 	m.Grants = p.grants()
 	if slices.Contains(m.Grants, grantRefresh) {

@@ -30,6 +30,15 @@ const proofLife = time.Minute
 // thumbprintForm is what the SHA-256 thumbprint of a key looks like (RFC 7638).
 var thumbprintForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
+// checkKey looks at the key that an app wants its code bound to (RFC 9449
+// section 10).
+func checkKey(_ url.Values, _ *Client, a *Request) *authError {
+	if a.Key != "" && !thumbprintForm.MatchString(a.Key) {
+		return refuse("invalid_request", "dpop_jkt is not the SHA-256 thumbprint of a key")
+	}
+	return nil
+}
+
 // proof is a verified DPoP proof: whoever sent the request has this key. A nil
 // proof is none.
 type proof struct {

@@ -70,7 +70,8 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 		return nil, p.publicError(ctx, err)
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, key: held.thumbprint(), openid: slices.Contains(scope, "openid"),
+		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, key: held.thumbprint(), claims: opened.Claims,
+		openid: slices.Contains(scope, "openid"),
 	})
 }
 
@@ -79,8 +80,9 @@ type issued struct {
 	scope          []string
 	id             string // jti of the access token
 	nonce, refresh string
-	key            string // thumbprint of the key that it is bound to; empty: none
-	openid         bool   // whether an ID token is asked for
+	key            string   // thumbprint of the key that it is bound to; empty: none
+	openid         bool     // whether an ID token is asked for
+	claims         []string // asked for in it
 }
 
 // tokens signs what the grant has settled.
@@ -93,7 +95,7 @@ func (p *Provider) tokens(ctx context.Context, s credentials.Session, c *Client,
 	out := tokenResponse{AccessToken: access, TokenType: tokenType(g.key), ExpiresIn: expires - now.Unix(),
 		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh}
 	if g.openid {
-		if out.IDToken, err = p.idToken(s, c, g.nonce, access, now); err != nil {
+		if out.IDToken, err = p.idToken(s, c, g, access, now); err != nil {
 			return nil, p.publicError(ctx, err)
 		}
 	}

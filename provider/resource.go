@@ -22,6 +22,14 @@ const targetText = "each resource must be the audience of this client, exactly"
 
 func errTarget() *oidc.Error { return oidcError("invalid_target", targetText) }
 
+// checkTarget looks at the resources of an authorization request.
+func checkTarget(q url.Values, c *Client, _ *Request) *authError {
+	if !targets(q, c.Audience) {
+		return refuse("invalid_target", targetText)
+	}
+	return nil
+}
+
 // repeats reports whether a parameter comes more than once that must not:
 // resource alone may (RFC 8707 section 2).
 func repeats(form url.Values) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,6 +107,9 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 	}
 	if b.cfg.Tokens.DPoPNonce {
 		p.Nonces = b.secrets.Sealer("DPoP nonce")
+	}
+	p.FormPost = func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
+		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)
 	}
 	var err error
 	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})

@@ -73,8 +73,8 @@ type Client struct {
 
 // Require is what an app must use.
 type Require struct {
-	// PKCE demands a code_challenge with S256 (RFC 7636). It has no other value
-	// in this version.
+	// PKCE demands a code_challenge with S256 (RFC 7636). A public app cannot do
+	// without.
 	PKCE bool `key:"pkce" default:"true"`
 	// PAR demands pushed authorization requests (RFC 9126).
 	PAR bool `key:"par" default:"false"`

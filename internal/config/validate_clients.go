@@ -131,7 +131,10 @@ func (k checker) require(key string, c Client) {
 	if c.Require.PAR && !c.Has(GrantCode) {
 		k.bad(key+".par", "has nothing to push: the client has no authorization_code; remove it")
 	}
-	if !c.Require.PKCE {
-		k.warn(key+".pkce", "has no effect in this version: every app uses PKCE; remove it")
+	switch {
+	case !c.Require.PKCE && c.Public:
+		k.bad(key+".pkce", "cannot be false for a public app: PKCE is all that proves who brings a code; remove it")
+	case !c.Require.PKCE:
+		k.warn(key+".pkce", "lets this app sign in without PKCE, for those that cannot do otherwise: whoever takes a code out of a browser can hand it to this app as their own")
 	}
 }

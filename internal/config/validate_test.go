@@ -126,6 +126,7 @@ func TestClientProblems(t *testing.T) {
 		{"a key that is none", secret, "    jwks:\n      keys:\n        - {kty: EC}\n        - 1 #!", "clients[docs].jwks.keys[1]", "must be keys with values"},
 		{"a list of keys", secret, "    jwks: [{kty: EC}] #!", "clients[docs].jwks", "must be keys with values"},
 		{"another member", secret, "    jwks: {kyes: []} #!", "clients[docs].jwks.kyes", "did you mean keys?"},
+		{"public without PKCE", "    secret: \"${DOCS_SECRET}\"", "    public: true\n    require: {pkce: false} #!", "clients[docs].require.pkce", "public app"},
 		{"no owner proof", settings, strings.Replace(marked, "    owner_proof: trusted\n", "", 1), "clients[settings].owner_proof", "is missing"},
 		{"no owner audience", settings, strings.Replace(marked, "trusted", "token", 1), "clients[settings].owner_audience", "is missing"},
 		{"unknown owners", "    owner_proof: trusted", "    owner_proof: trusted\n    owners: custmers #!", "clients[settings].owners", "must be the id"},
