@@ -61,7 +61,11 @@ func newBroker(program string, db *database, alg string) (*broker, error) {
 	if dsn == "" {
 		dsn = "sqlite:" + filepath.Join(dir, "valetkey.db")
 	}
-	text := strings.NewReplacer("ISSUER", b.issuer, "LISTEN", strings.TrimPrefix(b.issuer, "http://"), "DATABASE", dsn,
+	people := make([]string, 0, maxClients)
+	for i := range maxClients { // one a client: the limits on guessing are per agent
+		people = append(people, fmt.Sprintf(`{username: agent%d, name: Agent %d, password_hash: "%s"}`, i, i, hash))
+	}
+	text := strings.NewReplacer("STAFF", strings.Join(people, ", "), "ISSUER", b.issuer, "LISTEN", strings.TrimPrefix(b.issuer, "http://"), "DATABASE", dsn,
 		"SECRETS", filepath.Join(dir, "valetkey.secrets"), "HASH", hash, "SECRET", b.secret, "ALG", alg).Replace(configuration)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		return nil, err
@@ -154,7 +158,7 @@ brand: {product: Bench, support: Bench Support}
 owners:
   - {id: customers, local: [{username: nobody, password_hash: "HASH", claims: {id: none}}], account: {id: id, name: id, handle: id}}
 agents:
-  - {id: local, max_age: 8h, local: [{username: dana, name: Dana Reed, email: dana@bench.example, password_hash: "HASH"}]}
+  - {id: local, max_age: 8h, local: [STAFF]}
 scopes:
   documents.read:   {label: View documents, kind: view}
   documents.write:  {label: Edit documents, kind: change}

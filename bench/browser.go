@@ -146,5 +146,5 @@ func (c *client) signInStaff(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.fill(ctx, "username", "dana", "password", staffPassword)
+	return b.fill(ctx, "username", c.agent, "password", staffPassword)
 }

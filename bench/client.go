@@ -19,6 +19,7 @@ import (
 type client struct {
 	b       *broker
 	name    string
+	agent   string // whom it signs in as
 	http    *http.Client
 	n       int               // of what it has made
 	tokens  map[string]string // of the API, by client_id
@@ -38,8 +39,8 @@ type minted struct {
 	account  string
 }
 
-func newClient(b *broker, name string) *client {
-	return &client{b: b, name: name, tokens: map[string]string{}, http: &http.Client{
+func newClient(b *broker, name string, i int) *client {
+	return &client{b: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, http: &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true},
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

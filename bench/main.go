@@ -22,6 +22,9 @@ type plan struct {
 	alg       string // of ID tokens
 }
 
+// maxClients is how many can work at once.
+const maxClients = 64
+
 func main() {
 	var p plan
 	databases := flag.String("db", "sqlite,postgres", "databases")
@@ -33,8 +36,8 @@ func main() {
 	p.databases = strings.Split(*databases, ",")
 	for _, n := range strings.Split(*clients, ",") {
 		k, err := strconv.Atoi(n)
-		if err != nil || k < 1 || k > 256 {
-			fmt.Fprintln(os.Stderr, "bench: -clients takes numbers from 1 to 256")
+		if err != nil || k < 1 || k > maxClients {
+			fmt.Fprintf(os.Stderr, "bench: -clients takes numbers from 1 to %d\n", maxClients)
 			os.Exit(2)
 		}
 		p.clients = append(p.clients, k)

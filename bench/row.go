@@ -18,7 +18,7 @@ const warmUp = 300 * time.Millisecond
 func row(ctx context.Context, p plan, b *broker, m mode, n int) error {
 	clients := make([]*client, n)
 	for i := range clients {
-		clients[i] = newClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i))
+		clients[i] = newClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
 		defer clients[i].close()
 	}
 	if m.prepare != nil {
