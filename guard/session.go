@@ -23,7 +23,9 @@ type Session struct {
 	Contact    string    // whom the agent helps, where the credential is bound to somebody
 	Expires    time.Time // exp of the token; the session may go on with another
 
+	guard *Guard
 	watch *watch
+	route *route // that let the request in
 }
 
 // Account is the customer account that a session opens.
