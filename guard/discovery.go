@@ -39,15 +39,15 @@ func (g *Guard) discover(ctx context.Context) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := g.send(r)
+	status, body, err := g.do(r)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	b := &broker{}
-	if a.status != http.StatusOK {
-		return nil, fmt.Errorf("discovery: %s answered %d", r.URL, a.status)
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("discovery: %s answered %d", r.URL, status)
 	}
-	if err := json.Unmarshal(a.body, b); err != nil {
+	if err := json.Unmarshal(body, b); err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	if err := b.check(g.cfg.Issuer); err != nil {

@@ -122,24 +122,24 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 // complete checks the configuration and fills in the defaults.
 func (c *Config) complete() error {
 	if _, err := origin(c.Issuer); err != nil || strings.HasSuffix(c.Issuer, "/") {
-		return errors.Join(fmt.Errorf("Issuer %q is to be the broker's URL without a slash at the end", c.Issuer), err)
+		return errors.Join(fmt.Errorf("the Issuer %q is to be the broker's URL without a slash at the end", c.Issuer), err)
 	}
 	if c.Instance == "" {
 		c.Instance = rand.Text()
 	}
 	switch {
 	case c.Audience == "" || c.ClientID == "" || c.ClientSecret == "":
-		return errors.New("Audience, ClientID and ClientSecret are required: they are those of the app's client in the broker's configuration")
+		return errors.New("an Audience, a ClientID and a ClientSecret are required: those of the app's client in the broker's configuration")
 	case c.MaxStaleness < 0 || c.MaxStaleness > replayMargin:
-		return fmt.Errorf("MaxStaleness is %s, and can be %s at most", c.MaxStaleness, replayMargin)
+		return fmt.Errorf("the MaxStaleness is %s, and can be %s at most", c.MaxStaleness, replayMargin)
 	case !named(c.Instance) || len(c.Instance) > 100:
-		return errors.New("Instance is to have 1 to 100 characters, no control characters")
+		return errors.New("an Instance is to have 1 to 100 characters, no control characters")
 	case c.Record != Before && c.Record != Async:
-		return errors.New("Record is to be Before or Async")
+		return errors.New("the Record is to be Before or Async")
 	}
 	if c.BaseURL != "" {
 		if _, err := origin(c.BaseURL); err != nil {
-			return fmt.Errorf("BaseURL: %w", err)
+			return fmt.Errorf("the BaseURL: %w", err)
 		}
 	}
 	if c.MaxStaleness == 0 {

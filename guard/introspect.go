@@ -39,18 +39,18 @@ func (g *Guard) ask(ctx context.Context, raw, sid string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	a, err := g.send(r)
+	status, body, err := g.do(r)
 	if err != nil {
 		return false, fmt.Errorf("introspection: %w", err)
 	}
-	if a.status != http.StatusOK {
-		return false, fmt.Errorf("introspection: the broker answered %d", a.status)
+	if status != http.StatusOK {
+		return false, fmt.Errorf("introspection: the broker answered %d", status)
 	}
 	var said struct {
 		Active *bool  `json:"active"`
 		SID    string `json:"sid"`
 	}
-	if err := json.Unmarshal(a.body, &said); err != nil || said.Active == nil {
+	if err := json.Unmarshal(body, &said); err != nil || said.Active == nil {
 		return false, fmt.Errorf("introspection: the broker's answer does not say")
 	}
 	return *said.Active && said.SID == sid, nil

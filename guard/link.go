@@ -167,16 +167,13 @@ func (l *link) ended(ev event) {
 // its time since it accepted the stream, counted from when the request was sent,
 // which was before that.
 func (l *link) fresh(ev event) error {
-	var said struct {
-		Seq       *int64 `json:"seq"`
-		SinceOpen *int64 `json:"since_open_ms"`
-	}
-	if json.Unmarshal(ev.data, &said) != nil || said.Seq == nil || said.SinceOpen == nil || *said.Seq < 0 || *said.SinceOpen < 0 {
+	seq, since, ok := confirmation(ev.data)
+	if !ok {
 		l.distrust("guard: a confirmation that is not understood; requests are asked about until the next connection", ev)
 		return nil
 	}
 	now := l.g.clock.read()
-	at := l.sent.plus(time.Duration(min(*said.SinceOpen, int64(24*time.Hour/time.Millisecond))) * time.Millisecond)
+	at := l.sent.plus(since)
 	if !together(now, l.sent) || at.mono > now.mono+int64(time.Second) {
 		return errors.New("the clock was set, or the machine was suspended, since the stream began")
 	}
@@ -184,7 +181,7 @@ func (l *link) fresh(ev event) error {
 		return nil
 	}
 	if l.epoch != "" {
-		reached := cursor{l.epoch, *said.Seq}
+		reached := cursor{l.epoch, seq}
 		l.g.position.reach(reached)
 		select {
 		case <-l.confirmed:
@@ -199,6 +196,18 @@ func (l *link) fresh(ev event) error {
 		close(l.confirmed)
 	}
 	return nil
+}
+
+// confirmation reads the data of a "fresh" event.
+func confirmation(data []byte) (seq int64, since time.Duration, ok bool) {
+	var said struct {
+		Seq       *int64 `json:"seq"`
+		SinceOpen *int64 `json:"since_open_ms"`
+	}
+	if json.Unmarshal(data, &said) != nil || said.Seq == nil || said.SinceOpen == nil || *said.Seq < 0 || *said.SinceOpen < 0 {
+		return 0, 0, false
+	}
+	return *said.Seq, time.Duration(min(*said.SinceOpen, int64(24*time.Hour/time.Millisecond))) * time.Millisecond, true
 }
 
 // distrust ends what is known until there is another connection.

@@ -144,11 +144,6 @@ func reader(id string) guardtest.Session {
 	return guardtest.Session{ID: id, Scopes: []string{"documents.read"}}
 }
 
-func authorized(r *http.Request, token string) *http.Request {
-	r.Header.Set("Authorization", "Bearer "+token)
-	return r
-}
-
 func has(text string, parts ...string) bool {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
