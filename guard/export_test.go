@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -99,3 +100,12 @@ const (
 	KeysFloor = keysFloor
 	KeysKept  = keysKept
 )
+
+// UseProof remembers a proof of that number for as long as one can be used.
+func (g *Guard) UseProof(number int) error {
+	now := g.clock.read().wall
+	return g.proofs.once(fmt.Sprint("proof ", number), now, now+int64(proofLife))
+}
+
+// ReadClaims reads a payload as if its signature were right.
+func ReadClaims(g *Guard, payload []byte) { _, _ = g.read("", "", payload, 0) }
