@@ -10,6 +10,7 @@ const maxCached = 1 << 13
 // and compares all of it, in a tenth of the time of SHA-256.
 type cache struct {
 	g     *Guard
+	most  int
 	mu    sync.RWMutex
 	known map[string]*token
 	age   uint64 // counts what empties the cache
@@ -39,7 +40,7 @@ func (c *cache) put(t *token, age uint64) {
 	if c.known == nil {
 		c.known = make(map[string]*token)
 	}
-	if len(c.known) >= maxCached {
+	if len(c.known) >= c.most {
 		c.evict()
 	}
 	c.known[t.raw] = t
@@ -54,11 +55,11 @@ func (c *cache) evict() {
 			delete(c.known, raw)
 		}
 	}
-	if len(c.known) < maxCached-maxCached/8 {
+	if len(c.known) < c.most-c.most/8 {
 		return
 	}
 	for raw := range c.known {
-		if delete(c.known, raw); len(c.known) <= maxCached-maxCached/8 {
+		if delete(c.known, raw); len(c.known) <= c.most-c.most/8 {
 			return
 		}
 	}

@@ -44,6 +44,7 @@ func (g *Guard) Fresh() bool                                     { return g.isFr
 func (g *Guard) End(sid string)                                  { g.end(sid) }
 func (g *Guard) EndAt(sid string, at time.Time)                  { g.ledger.end(sid, at.UnixNano()) }
 func (g *Guard) Forget()                                         { g.cache.clear() }
+func (g *Guard) CacheAtMost(n int)                               { g.cache.most = n }
 func (g *Guard) Queued() int                                     { return len(g.actions.wait) }
 func (g *Guard) Cached() int {
 	g.cache.mu.RLock()
@@ -94,7 +95,6 @@ func SameURL(a, b string) bool   { return sameURL(a, b) }
 const (
 	MaxQueue  = maxQueue
 	MaxProofs = maxProofs
-	MaxCached = maxCached
 	MaxEnded  = maxEnded
 	EndedKept = endedKept
 	KeysFloor = keysFloor

@@ -21,9 +21,9 @@ const (
 // confirmed what it knows: so there is no gap.
 func (g *Guard) follow(ctx context.Context) {
 	var old *link
-	pause := shortPause
+	pause, gap := shortPause, true
 	for ctx.Err() == nil {
-		l := g.dial(ctx)
+		l := g.dial(ctx, gap)
 		select {
 		case <-l.confirmed:
 			pause = shortPause
@@ -31,7 +31,7 @@ func (g *Guard) follow(ctx context.Context) {
 			old = nil
 			select {
 			case <-l.renew:
-				old = l
+				old, gap = l, false
 				continue
 			case <-l.done:
 			}
@@ -40,6 +40,7 @@ func (g *Guard) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
+		gap = true
 		wait := max(l.retry, pause/2+rand.N(pause)) //nolint:gosec // jitter is no secret
 		g.log.WarnContext(ctx, "guard: the stream of endings ended, the next one is opened", "error", l.err, "in", wait)
 		sleep(ctx, wait)

@@ -129,7 +129,7 @@ func TestExpiryByTheBrokersClock(t *testing.T) {
 // a session that ended longer than MaxStaleness ago is not let in.
 func TestNeverOlderThanMaxStaleness(t *testing.T) {
 	t.Parallel()
-	for seed := range int64(20) {
+	for seed := range int64(8) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, guardtest.New(t, guardtest.InMemory(), guardtest.APITokenLife(30*time.Second)))
 			w.settle()

@@ -107,7 +107,7 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 		client: newClient(cfg.HTTPClient, timeout), stream: newClient(cfg.HTTPClient, 0),
 		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
 	}
-	g.ledger.g, g.cache.g = g, g
+	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
 	if g.keys == nil {
 		g.keys = &remoteKeys{g: g}
 	}

@@ -107,9 +107,10 @@ func TestHostileTokens(t *testing.T) {
 			"a header that is no JSON":        {header(`{`), "malformed"},
 			"a header that is no object":      {header(`[]`), "malformed"},
 			"a header that is not base64":     {"!" + "." + payload + "." + signature, "malformed"},
-			"a signature that is short":       {raw[:len(raw)-8], "bad_signature"},
+			"a signature that is short":       {head + "." + payload + "." + b64(strings.Repeat("a", 60)), "bad_signature"},
 			"a signature of zeros":            {head + "." + payload + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), "bad_signature"},
 			"a signature that is not base64":  {head + "." + payload + ".!!!!", "malformed"},
+			"a signature spelled otherwise":   {raw[:len(raw)-1] + respell(raw[len(raw)-1]), "malformed"},
 			"a payload of another token":      {head + "." + strings.Split(sign(with("sid", "s2")), ".")[1] + "." + signature, "bad_signature"},
 			"another audience":                {sign(with("aud", "https://other.example")), "wrong_audience"},
 			"aud [1]":                         {sign(with("aud", []int{1})), "wrong_audience"},
@@ -166,7 +167,7 @@ func TestTokensThatSayNothing(t *testing.T) {
 		for name, token := range map[string]string{
 			"a million dots": strings.Repeat(".", 1_000_000), "dots before": strings.Repeat(".", 3) + raw, "one part": strings.Split(raw, ".")[0],
 			"two parts": raw[:strings.LastIndexByte(raw, '.')], "four parts": raw + ".a", "JWE": raw + ".a.b",
-			"longer than 8 KB": raw + strings.Repeat("A", 8<<10), "empty": "", "spaces": "   ", "no payload": "a..b", "NUL": "\x00",
+			"longer than 8 KB": raw + strings.Repeat("A", 8<<10), "line ends in it": raw[:20] + "\n" + raw[20:], "empty": "", "spaces": "   ", "no payload": "a..b", "NUL": "\x00",
 		} {
 			if _, err := w.g.Verify(w.Context(), token, nil); err == nil {
 				w.Errorf("%s: verified", name)
@@ -203,4 +204,11 @@ func TestTokenTypesAreNotConfused(t *testing.T) {
 			w.Error("an algorithm that was not asked for")
 		}
 	})
+}
+
+// respell returns another last letter of 64 bytes in base64url: one that differs
+// in the four bits that do not count.
+func respell(c byte) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return string(letters[strings.IndexByte(letters, c)|1])
 }

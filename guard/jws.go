@@ -31,21 +31,30 @@ func decode(part string, into any) error {
 }
 
 // parts takes a compact JWS apart, without trusting any of it.
-func parts(raw string) (head, payload string, ok bool) {
-	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
-		return "", "", false
+func parts(raw string) (head, payload, signature string, ok bool) {
+	// The decoder overlooks line ends, which belong to no token.
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") {
+		return "", "", "", false
 	}
 	head, rest, _ := strings.Cut(raw, ".")
-	payload, signature, _ := strings.Cut(rest, ".")
-	return head, payload, head != "" && payload != "" && signature != ""
+	payload, signature, _ = strings.Cut(rest, ".")
+	return head, payload, signature, head != "" && payload != "" && signature != ""
+}
+
+// strict reports whether a part is base64url in the one way that it can be
+// written: the library is less strict about the last letter, and a token is not to
+// have several spellings.
+func strict(part string) bool {
+	_, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	return err == nil
 }
 
 // headerOf reads a compact JWS's header: its type must be typ, with or without
 // "application/" (RFC 7515 section 4.1.9).
 func headerOf(raw, typ string) (header, error) {
 	var h header
-	head, _, ok := parts(raw)
-	if !ok || decode(head, &h) != nil {
+	head, payload, signature, ok := parts(raw)
+	if !ok || decode(head, &h) != nil || !strict(payload) || !strict(signature) {
 		return h, errMalformed
 	}
 	if kind := strings.ToLower(h.Type); kind != typ && kind != "application/"+typ {
@@ -97,7 +106,7 @@ func issuerOf(raw string) string {
 	var claims struct {
 		Issuer string `json:"iss"`
 	}
-	_, payload, ok := parts(raw)
+	_, payload, _, ok := parts(raw)
 	if !ok || decode(payload, &claims) != nil {
 		return ""
 	}

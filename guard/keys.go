@@ -122,9 +122,29 @@ func (k *remoteKeys) refresh(ctx context.Context, have *ring, now instant) (*rin
 func (k *remoteKeys) changed() {
 	k.serial.Add(1)
 	k.g.cache.clear()
+	k.again("guard: the broker's keys changed and cannot be fetched; the next token asks again")
+}
+
+// opened is a stream that begins after a time without one, in which an event may
+// have been missed. That is no reason to distrust the keys before they are fetched.
+func (k *remoteKeys) opened() {
+	k.again("guard: whether the broker's keys have changed is not known until they are next fetched")
+}
+
+// again fetches the keys as they are now: a fetch that is going on may have begun
+// before they changed.
+func (k *remoteKeys) again(failed string) {
+	from := k.g.clock.read()
 	k.g.start(func(ctx context.Context) {
-		if _, err := k.refresh(ctx, k.ring.Load(), k.g.clock.read()); err != nil {
-			k.g.log.WarnContext(ctx, "guard: the broker's keys changed and cannot be fetched; the next token asks again", "error", err)
+		for {
+			fetched, err := k.fetches.do(ctx, k.g, k.fetch)
+			if err != nil {
+				k.g.log.WarnContext(ctx, failed, "error", err)
+				return
+			}
+			if fetched.asked.mono >= from.mono {
+				return
+			}
 		}
 	})
 }

@@ -144,21 +144,37 @@ func TestStaticKeys(t *testing.T) {
 
 func TestCacheIsBoundedAndForgets(t *testing.T) {
 	bubble(t, func(w *world) {
-		for i := range guard.MaxCached + 100 {
+		const most, all = 80, 200
+		w.g.CacheAtMost(most)
+		for i := range all {
 			if _, err := w.g.Verify(w.Context(), w.broker.Mint(guardtest.Session{ID: fmt.Sprint("s", i)}), nil); err != nil {
 				w.Fatal(err)
 			}
+			if n := w.g.Cached(); n > most || i > most && n < most/2 {
+				w.Fatalf("%d tokens are kept after %d", n, i)
+			}
 		}
-		if n := w.g.Cached(); n > guard.MaxCached || n < guard.MaxCached/2 {
-			w.Fatalf("%d tokens are kept", n)
-		}
-		before := w.g.Cached()
-		for i := range guard.MaxCached + 100 {
+		for i := range all {
 			w.g.End(fmt.Sprint("s", i))
 		}
-		if n := w.g.Cached(); n != 0 || w.g.Watched() != 0 {
-			w.Fatalf("%d of %d tokens are kept of sessions that have ended, %d sessions watched", n, before, w.g.Watched())
+		if w.g.Cached() != 0 || w.g.Watched() != 0 {
+			w.Fatalf("%d tokens are kept of sessions that have ended, %d sessions watched", w.g.Cached(), w.g.Watched())
 		}
+	})
+}
+
+// TestKeysThatChangedUnheard: what was said while no stream was open is found out
+// when there is one again.
+func TestKeysThatChangedUnheard(t *testing.T) {
+	bubble(t, func(w *world) {
+		old := w.broker.Mint(reader("s1"))
+		w.want(w.request("GET", document, old), 200, "")
+		w.broker.Down()
+		synctest.Wait()
+		w.broker.RotateKeys()
+		w.broker.Up()
+		time.Sleep(time.Second)
+		w.want(w.request("GET", document, old), 401, "bad_signature")
 	})
 }
 

@@ -17,6 +17,7 @@ type link struct {
 	alive  *time.Timer // ends the link when it has been silent for too long
 
 	sent  instant // when the request was sent: fresh counts from then
+	gap   bool    // there was no other stream before
 	epoch string  // of what the stream tells; empty where it has not said
 	blind bool    // something was told that is not understood
 
@@ -29,9 +30,9 @@ type link struct {
 
 var errSilent = errors.New("nothing was heard for too long")
 
-// dial begins a link.
-func (g *Guard) dial(ctx context.Context) *link {
-	l := &link{g: g, confirmed: make(chan struct{}), done: make(chan struct{})}
+// dial begins a link; gap says that there was none for a while.
+func (g *Guard) dial(ctx context.Context, gap bool) *link {
+	l := &link{g: g, gap: gap, confirmed: make(chan struct{}), done: make(chan struct{})}
 	ctx, l.cancel = context.WithCancelCause(ctx)
 	l.alive = time.AfterFunc(silence, func() { l.cancel(errSilent) })
 	renew := make(chan time.Time, 1)
@@ -113,6 +114,9 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 	if response.StatusCode == http.StatusOK {
 		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 			g.clock.hear(date)
+		}
+		if keys, ok := g.keys.(*remoteKeys); ok && l.gap {
+			keys.opened()
 		}
 		return response, nil
 	}
