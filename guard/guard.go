@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Config says who the app is and whom it trusts. Issuer, Audience, ClientID and
@@ -132,7 +134,7 @@ func (c *Config) complete() error {
 		return errors.New("an Audience, a ClientID and a ClientSecret are required: those of the app's client in the broker's configuration")
 	case c.MaxStaleness < 0 || c.MaxStaleness > replayMargin:
 		return fmt.Errorf("the MaxStaleness is %s, and can be %s at most", c.MaxStaleness, replayMargin)
-	case !named(c.Instance) || len(c.Instance) > 100:
+	case !utf8.ValidString(c.Instance) || utf8.RuneCountInString(c.Instance) > 100 || strings.ContainsFunc(c.Instance, unicode.IsControl):
 		return errors.New("an Instance is to have 1 to 100 characters, no control characters")
 	case c.Record != Before && c.Record != Async:
 		return errors.New("the Record is to be Before or Async")
