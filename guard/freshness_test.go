@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand"
 	"net/http"
 	"testing"
@@ -63,6 +64,88 @@ func TestIntrospectionFindsWhatTheFeedCouldNotSay(t *testing.T) {
 			w.Fatal("nobody was asked")
 		}
 	})
+}
+
+// TestConfirmationsThatComeLate: a stream that brings everything later and later is
+// as old as what it brings.
+func TestConfirmationsThatComeLate(t *testing.T) {
+	bubble(t, func(w *world) {
+		time.Sleep(time.Minute)
+		if w.g.Fresh() || w.broker.Requests("/api/v1/endings") != 1 {
+			w.Fatalf("fresh %v after %d streams", w.g.Fresh(), w.broker.Requests("/api/v1/endings"))
+		}
+	}, func(c *guard.Config) { c.HTTPClient = &http.Client{Transport: late{c.HTTPClient.Transport}} })
+}
+
+// late delivers each part of a stream a second later than the one before, up to 12.
+type late struct{ http.RoundTripper }
+
+func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/api/v1/endings" {
+		return response, err
+	}
+	from := response.Body
+	out, in := io.Pipe()
+	response.Body = out
+	parts := make(chan part, 100)
+	go func() {
+		defer close(parts)
+		for {
+			p := make([]byte, 4096)
+			n, err := from.Read(p)
+			parts <- part{p[:n], time.Now()}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer from.Close()
+		n := time.Duration(0)
+		for p := range parts {
+			time.Sleep(time.Until(p.at.Add(min(n, 12) * time.Second)))
+			if _, err := in.Write(p.text); err != nil {
+				return
+			}
+			n++
+		}
+		in.Close()
+	}()
+	return response, nil
+}
+
+type part struct {
+	text []byte
+	at   time.Time
+}
+
+// TestEndingWhileTheBrokerIsAsked: the answer may be older than the ending.
+func TestEndingWhileTheBrokerIsAsked(t *testing.T) {
+	a := &asked{}
+	bubble(t, func(w *world) {
+		token := w.broker.Mint(guardtest.Session{ID: "s1", Scopes: []string{"documents.read"}, Life: 2 * time.Hour, EndsIn: 3 * time.Hour})
+		w.want(w.request("GET", document, token), 200, "")
+		a.then = func() { w.g.End("s1") }
+		w.want(w.request("GET", document, token), 401, "session_ended")
+	}, func(c *guard.Config) {
+		a.RoundTripper = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: a}
+	})
+}
+
+// asked does something between the broker's answer and its arrival.
+type asked struct {
+	http.RoundTripper
+	then func()
+}
+
+func (a *asked) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := a.RoundTripper.RoundTrip(r)
+	if r.URL.Path == "/introspect" && a.then != nil {
+		a.then()
+	}
+	return response, err
 }
 
 // TestClocksThatMove: neither a clock set back nor a suspended machine makes the

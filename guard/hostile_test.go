@@ -64,6 +64,7 @@ func (w *world) published() jose.JSONWebKey {
 // says it is of the broker.
 func TestHostileTokens(t *testing.T) {
 	bubble(t, func(w *world) {
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // a whole second, for exp
 		good := w.broker.Claims(guardtest.Session{ID: "s1", Scopes: []string{"documents.read"}})
 		with := func(name string, value any) map[string]any {
 			c := maps.Clone(good)
@@ -151,6 +152,12 @@ func TestHostileTokens(t *testing.T) {
 			}
 			if w.own.Load() != 0 || w.ran.Load() != 0 {
 				w.Fatalf("%s: it ran", name)
+			}
+		}
+		for _, issuer := range []any{nil, "https://other.example", w.broker.URL + "/", strings.ToUpper(w.broker.URL), 1} {
+			// Wrap does not even ask guard about these; the web app's login may.
+			if _, err := w.g.Verify(w.Context(), sign(with("iss", issuer)), nil); err == nil {
+				w.Errorf("issuer %v: verified", issuer)
 			}
 		}
 		w.want(w.request("GET", document, raw), 200, "")
