@@ -73,7 +73,7 @@ func (l *Login) Banner(r *http.Request) template.HTML {
 	if !ok {
 		return ""
 	}
-	return Banner{Labels: l.cfg.Labels, EndPath: l.cfg.EndPath, StylePath: l.style}.of(s, l.guard.cfg.Now())
+	return Banner{Labels: l.cfg.Labels, EndPath: l.cfg.EndPath, StylePath: l.style}.of(s, l.guard.wall())
 }
 
 // of renders the banner of a session. Everything in it is somebody else's words:

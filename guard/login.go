@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -67,7 +66,7 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 	if err != nil || to.Host == "" || to.RawQuery != "" || to.Fragment != "" || !strings.HasPrefix(to.Path, "/") {
 		return nil, fmt.Errorf("guard: RedirectURI %q must be a whole URL with a path and nothing behind it", cfg.RedirectURI)
 	}
-	insecure := to.Scheme == "http" && isLoopback(to.Hostname())
+	insecure := to.Scheme == "http" && loopback(to.Hostname())
 	if to.Scheme != "https" && !insecure {
 		return nil, fmt.Errorf("guard: RedirectURI %q must be https, or http on 127.0.0.1, [::1] or localhost", cfg.RedirectURI)
 	}
@@ -170,10 +169,4 @@ func random() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never returns an error
 	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// isLoopback reports whether a host is this machine.
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
 }

@@ -74,7 +74,7 @@ func (l *Login) refuseAnswer(w http.ResponseWriter, r *http.Request, t trip, err
 			Advice:  "Enter the other session, or leave support mode.",
 			Actions: append(l.again(t.Return), l.leave())})
 	case errors.Is(err, errAnswer), errors.As(err, &refusal) && refusal.Status != http.StatusServiceUnavailable:
-		l.guard.cfg.Logger.WarnContext(r.Context(), "a support sign-in is refused", "error", err)
+		l.guard.log.WarnContext(r.Context(), "a support sign-in is refused", "error", err)
 		l.say(w, r, Notice{Status: http.StatusBadRequest, Code: "bad_answer", Title: "This sign-in did not finish",
 			Text: "What came back from the broker cannot be used here.", Actions: l.again(t.Return)})
 	case errors.Is(err, errTooLarge):
@@ -97,7 +97,7 @@ func (l *Login) declined(w http.ResponseWriter, r *http.Request, t trip, code st
 		l.unreachable(w, r, fmt.Errorf("the broker answers %s", code))
 		return
 	default:
-		l.guard.cfg.Logger.WarnContext(r.Context(), "the broker refuses a support sign-in", "code", cut(code))
+		l.guard.log.WarnContext(r.Context(), "the broker refuses a support sign-in", "code", cut(code))
 		n.Text = "The broker let nobody in."
 	}
 	l.say(w, r, n)

@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	_ "embed" // the pages and their style
 	"encoding/base64"
+	"encoding/json"
 	"html/template"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // Notice is something that Login has to say to a person.
@@ -72,7 +72,9 @@ func (l *Login) say(w http.ResponseWriter, r *http.Request, n Notice) {
 		l.cfg.Page(w, r, n)
 		return
 	}
-	(&Refusal{Status: n.Status, Code: n.Code, Description: strings.ToLower(n.Title[:1]) + n.Title[1:]}).ServeHTTP(w, r)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(n.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": "support_login", "code": n.Code, "error_description": n.Title}) // nobody to tell, if not there
 }
 
 // refuse answers a request of a browser's support session that is refused.
@@ -136,13 +138,13 @@ func (l *Login) leave() NoticeAction {
 }
 
 func (l *Login) unreachable(w http.ResponseWriter, r *http.Request, err error) {
-	l.guard.cfg.Logger.ErrorContext(r.Context(), "a support sign-in could not go on", "error", err)
+	l.guard.log.ErrorContext(r.Context(), "a support sign-in could not go on", "error", err)
 	l.say(w, r, Notice{Status: http.StatusServiceUnavailable, Code: "unreachable", Title: "Support cannot sign in now",
 		Text: "The broker that lends access cannot be reached. Customers are not affected: their own login is apart.", Advice: "Try again in a moment.", Actions: l.again("")})
 }
 
 func (l *Login) broken(w http.ResponseWriter, r *http.Request, err error) {
-	l.guard.cfg.Logger.ErrorContext(r.Context(), "a support sign-in could not be kept", "error", err)
+	l.guard.log.ErrorContext(r.Context(), "a support sign-in could not be kept", "error", err)
 	l.say(w, r, Notice{Status: http.StatusInternalServerError, Code: "too_large", Title: "Support cannot sign in here",
 		Text: "The session's tokens are too large for a cookie. Whoever runs this app finds more in its log."})
 }

@@ -59,7 +59,7 @@ func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		l.refuse(w, r, &Refusal{Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from a page of another site"})
 		return
 	}
-	if !l.guard.cfg.Now().Before(k.Expires) {
+	if !l.guard.wall().Before(k.Expires) {
 		if k, found = l.renewed(w, r, k); !found {
 			return
 		}
@@ -71,7 +71,7 @@ func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // to the broker that the agent does not see. Where it cannot, it has answered.
 func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, bool) {
 	switch {
-	case !l.guard.cfg.Now().Before(k.EndsAt):
+	case !l.guard.wall().Before(k.EndsAt):
 		l.refuse(w, r, errEnded)
 		return kept{}, false
 	case k.Refresh == "":
@@ -91,7 +91,7 @@ func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, b
 	case errors.As(err, &refusal):
 		l.refuse(w, r, refusal)
 	default:
-		l.guard.cfg.Logger.ErrorContext(r.Context(), "a support session could not be renewed", "error", err)
+		l.guard.log.ErrorContext(r.Context(), "a support session could not be renewed", "error", err)
 		l.refuse(w, r, &Refusal{Status: http.StatusServiceUnavailable, Code: "unknown_freshness", Description: "the support session cannot be renewed now"})
 	}
 	return kept{}, false
@@ -136,10 +136,10 @@ const repeatable = 30 * time.Second
 // same time: a second use could be taken for a thief's.
 type renewals struct {
 	mu      sync.Mutex
-	flights map[[sha256.Size]byte]*flight
+	running map[[sha256.Size]byte]*renewal
 }
 
-type flight struct {
+type renewal struct {
 	done chan struct{}
 	next kept
 	err  error
@@ -150,16 +150,16 @@ type flight struct {
 func (x *renewals) do(ctx context.Context, k kept, renew func(context.Context, kept) (kept, error)) (kept, error) {
 	key := sha256.Sum256([]byte(k.SID + "\x00" + k.Refresh))
 	x.mu.Lock()
-	f, running := x.flights[key]
-	if !running {
-		f = &flight{done: make(chan struct{})}
-		if x.flights == nil {
-			x.flights = map[[sha256.Size]byte]*flight{}
+	f, joined := x.running[key]
+	if !joined {
+		f = &renewal{done: make(chan struct{})}
+		if x.running == nil {
+			x.running = map[[sha256.Size]byte]*renewal{}
 		}
-		x.flights[key] = f
+		x.running[key] = f
 	}
 	x.mu.Unlock()
-	if running {
+	if joined {
 		select {
 		case <-f.done:
 			return f.next, f.err
@@ -181,7 +181,7 @@ func (x *renewals) forget(key [sha256.Size]byte, err error) {
 	remove := func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		delete(x.flights, key)
+		delete(x.running, key)
 	}
 	if err != nil {
 		remove()

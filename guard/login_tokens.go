@@ -147,18 +147,15 @@ func (l *Login) entered(ctx context.Context, got tokens) (*Session, error) {
 // same words as the access token does.
 type idClaims struct {
 	Issuer   string          `json:"iss"`
-	Audience json.RawMessage `json:"aud"`
+	Audience audience        `json:"aud"`
 	Subject  string          `json:"sub"`
 	SID      string          `json:"sid"`
 	Nonce    string          `json:"nonce"`
 	Hash     string          `json:"at_hash"`
-	Expires  float64         `json:"exp"`
-	Issued   float64         `json:"iat"`
+	Expires  int64           `json:"exp"`
+	Issued   int64           `json:"iat"`
 	Events   json.RawMessage `json:"events"`
 }
-
-// maxAhead is how far the broker's clock may be ahead of this one.
-const maxAhead = 10 * time.Second
 
 // checkID verifies the ID token (OpenID Connect Core 1.0 section 3.1.3.7), and
 // that it is of the same session as the access token beside it.
@@ -173,13 +170,13 @@ func (l *Login) checkID(ctx context.Context, got tokens, nonce string, s *Sessio
 	}
 	sum := sha256.Sum256([]byte(got.Access)) // of RS256 and of ES256
 	hash := base64.RawURLEncoding.EncodeToString(sum[:16])
-	now := l.guard.cfg.Now()
+	now := l.guard.wall()
 	for wrong, is := range map[string]bool{
 		"its iss is another":                         c.Issuer != l.guard.cfg.Issuer,
-		"its aud is not this client alone":           !isOnly(c.Audience, l.cfg.ClientID),
+		"its aud is not this client alone":           string(c.Audience) != l.cfg.ClientID,
 		"its nonce is another":                       subtle.ConstantTimeCompare([]byte(c.Nonce), []byte(nonce)) != 1,
-		"it has expired":                             !now.Before(time.Unix(int64(c.Expires), 0)),
-		"it is from the future, or from no time":     c.Issued <= 0 || time.Unix(int64(c.Issued), 0).After(now.Add(maxAhead)),
+		"it has expired":                             !now.Before(time.Unix(c.Expires, 0)),
+		"it is from the future, or from no time":     c.Issued <= 0 || time.Unix(c.Issued, 0).After(now.Add(skew)),
 		"its sid is another than the access token's": c.SID == "" || c.SID != s.ID,
 		"its sub is another than the access token's": c.Subject == "" || c.Subject != s.Subject,
 		"its at_hash is of another access token":     c.Hash != "" && c.Hash != hash,
@@ -190,17 +187,6 @@ func (l *Login) checkID(ctx context.Context, got tokens, nonce string, s *Sessio
 		}
 	}
 	return nil
-}
-
-// isOnly reports whether an aud, a text or a list, names this audience and no
-// other (RFC 7519 section 4.1.3).
-func isOnly(aud json.RawMessage, want string) bool {
-	var one string
-	if json.Unmarshal(aud, &one) == nil {
-		return one == want
-	}
-	var list []string
-	return json.Unmarshal(aud, &list) == nil && len(list) == 1 && list[0] == want
 }
 
 func keep(s *Session, got tokens) kept {

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -70,7 +71,7 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		l.unreachable(w, r, err)
 		return
 	}
-	t.State, t.Nonce, t.Verifier, t.At = random(), random(), random(), l.guard.cfg.Now().Unix()
+	t.State, t.Nonce, t.Verifier, t.At = random(), random(), random(), l.guard.wall().Unix()
 	to, err := url.Parse(at.Authorization)
 	if err != nil {
 		l.unreachable(w, r, err)
@@ -122,7 +123,7 @@ func (l *Login) putTrip(w http.ResponseWriter, r *http.Request, t trip) error {
 			names = append(names, state)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return int(begun[b] - begun[a]) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(begun[b], begun[a]) })
 	for _, state := range names[min(len(names), maxTrips-1):] {
 		l.cookies.set(w, tripName(state), "", -1)
 	}
@@ -140,7 +141,7 @@ func (l *Login) tripOf(r *http.Request, state string) (trip, bool) {
 	if !found || err != nil || json.Unmarshal(plain, &t) != nil {
 		return trip{}, false
 	}
-	age := l.guard.cfg.Now().Sub(time.Unix(t.At, 0))
+	age := l.guard.wall().Sub(time.Unix(t.At, 0))
 	return t, age <= tripLife
 }
 

@@ -19,12 +19,11 @@ func (l *Login) End(w http.ResponseWriter, r *http.Request) {
 		l.refuse(w, r, &Refusal{Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from a page of another site"})
 		return
 	}
-	value, found := l.cookies.get(r, supportName)
-	k, err := l.opened(value)
-	if found && err == nil && !l.isOver(k) {
+	k, has := l.held(r)
+	if has && !l.isOver(k) {
 		// Whoever closes the tab now has still asked for it.
 		if err := l.revoke(context.WithoutCancel(r.Context()), k); err != nil {
-			l.guard.cfg.Logger.ErrorContext(r.Context(), "a support session could not be ended", "sid", k.SID, "error", err)
+			l.guard.log.ErrorContext(r.Context(), "a support session could not be ended", "sid", k.SID, "error", err)
 			l.say(w, r, Notice{Status: http.StatusServiceUnavailable, Code: "not_yet_ended", Title: "Your support session has not ended yet",
 				Text:    "The broker that lends access cannot be reached. You are still in support mode.",
 				Advice:  "Press End again in a moment. The customer can end it, too.",
@@ -34,11 +33,18 @@ func (l *Login) End(w http.ResponseWriter, r *http.Request) {
 		l.guard.end(k.SID)
 	}
 	l.cookies.set(w, supportName, "", -1)
-	l.left(w, r)
+	l.left(w, r, has)
+}
+
+// held is the support session of a browser, if its cookie can be read.
+func (l *Login) held(r *http.Request) (kept, bool) {
+	value, found := l.cookies.get(r, supportName)
+	k, err := l.opened(value)
+	return k, found && err == nil
 }
 
 // left tells an agent that they are out of support mode.
-func (l *Login) left(w http.ResponseWriter, r *http.Request) {
+func (l *Login) left(w http.ResponseWriter, r *http.Request, ended bool) {
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case !wantsPage(r):
@@ -46,13 +52,17 @@ func (l *Login) left(w http.ResponseWriter, r *http.Request) {
 	case l.cfg.AfterEnd != "":
 		http.Redirect(w, r, l.cfg.AfterEnd, http.StatusSeeOther)
 	default:
-		l.say(w, r, Notice{Status: http.StatusOK, Code: "ended", Title: "You have left support mode", Text: "The session has ended, at every app.",
+		text := "The session has ended, at every app."
+		if !ended {
+			text = "This browser has no support session."
+		}
+		l.say(w, r, Notice{Status: http.StatusOK, Code: "ended", Title: "You have left support mode", Text: text,
 			Actions: []NoticeAction{{Label: "Start page", URL: l.cfg.Home}, {Label: "Help another customer", URL: l.cfg.StartPath}}})
 	}
 }
 
 // isOver reports whether there is nothing left to end.
-func (l *Login) isOver(k kept) bool { return !l.guard.cfg.Now().Before(k.EndsAt) }
+func (l *Login) isOver(k kept) bool { return !l.guard.wall().Before(k.EndsAt) }
 
 // revoke takes a session's token back, and so the session (RFC 7009). The refresh
 // token is found whatever has become of the keys since; of an access token even

@@ -71,10 +71,10 @@ func (l *logoutReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)
 	case errors.Is(err, errLogout):
-		l.guard.cfg.Logger.WarnContext(r.Context(), "a logout token is refused", "error", err)
+		l.guard.log.WarnContext(r.Context(), "a logout token is refused", "error", err)
 		l.answer(w, http.StatusBadRequest, "invalid_request", "the logout token is not good here")
 	default:
-		l.guard.cfg.Logger.ErrorContext(r.Context(), "a logout token could not be judged", "error", err)
+		l.guard.log.ErrorContext(r.Context(), "a logout token could not be judged", "error", err)
 		l.answer(w, http.StatusServiceUnavailable, "temporarily_unavailable", "the broker's keys are not known now; send it again")
 	}
 }
@@ -105,7 +105,7 @@ func (l *logoutReceiver) take(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := l.guard.cfg.Now()
+	now := l.guard.wall()
 	if !l.seen.first(c.ID, now, time.Unix(c.Expires, 0)) {
 		return fmt.Errorf("%w: it came before", errLogout)
 	}
@@ -116,7 +116,7 @@ func (l *logoutReceiver) take(w http.ResponseWriter, r *http.Request) error {
 // logoutClaims are those of section 2.4.
 type logoutClaims struct {
 	Issuer   string                     `json:"iss"`
-	Audience json.RawMessage            `json:"aud"`
+	Audience audience                   `json:"aud"`
 	Subject  string                     `json:"sub"`
 	SID      string                     `json:"sid"`
 	ID       string                     `json:"jti"`
@@ -140,14 +140,14 @@ func (l *logoutReceiver) open(ctx context.Context, raw string) (logoutClaims, er
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return logoutClaims{}, fmt.Errorf("%w: its claims: %s", errLogout, cut(err.Error()))
 	}
-	now := l.guard.cfg.Now()
+	now := l.guard.wall()
 	issued, expires := time.Unix(c.Issued, 0), time.Unix(c.Expires, 0)
 	for wrong, is := range map[string]bool{
 		"its iss is another":                      c.Issuer != l.guard.cfg.Issuer,
-		"its aud is not this client alone":        !isOnly(c.Audience, l.cfg.ClientID),
+		"its aud is not this client alone":        string(c.Audience) != l.cfg.ClientID,
 		"it has expired":                          !now.Before(expires),
 		"it is good for too long":                 expires.After(now.Add(maxLogoutLife)),
-		"it is from the future, or has no iat":    c.Issued <= 0 || issued.After(now.Add(maxAhead)),
+		"it is from the future, or has no iat":    c.Issued <= 0 || issued.After(now.Add(skew)),
 		"it has no jti":                           c.ID == "" || len(c.ID) > 256,
 		"its events are not a logout":             !isLogout(c.Events),
 		"it has a nonce":                          c.Nonce != nil,
