@@ -20,6 +20,16 @@ type kept struct {
 	Refresh string // empty where the client has no refresh tokens
 }
 
+// lastUse is when an access token is renewed: a little before it expires, so that
+// it does not do so on its way through the app, but never for the sake of a
+// session that ends with it.
+func (k kept) lastUse() time.Time {
+	if k.Expires.Before(k.EndsAt) {
+		return k.Expires.Add(-2 * time.Second)
+	}
+	return k.Expires
+}
+
 // keptVersion is the first byte of what is sealed.
 const keptVersion = 1
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // LoginConfig says how a web app signs support staff in. RedirectURI and Keys
@@ -79,6 +80,7 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 		return nil, err
 	}
 	g.carry(l.carried)
+	g.cfg.Refuse = l.refuser(g.cfg.Refuse)
 	return l, nil
 }
 
@@ -170,3 +172,6 @@ func random() string {
 	_, _ = rand.Read(b[:]) // never returns an error
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
+
+// wall is the time by which tokens are judged.
+func (g *Guard) wall() time.Time { return time.Unix(0, g.clock.latest(g.clock.read())) }

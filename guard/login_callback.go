@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // errAnswer says that what came back is not what was asked for.
@@ -50,7 +51,22 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer") // this address has the code
-	http.Redirect(w, r, t.Return, http.StatusSeeOther)
+	sendTo(w, t.Return)
+}
+
+// sendTo sends a browser to a path of this app, exactly: http.Redirect would
+// clean it.
+func sendTo(w http.ResponseWriter, path string) {
+	var ascii strings.Builder
+	for _, c := range []byte(path) {
+		if c >= 0x80 {
+			fmt.Fprintf(&ascii, "%%%02X", c)
+			continue
+		}
+		ascii.WriteByte(c)
+	}
+	w.Header().Set("Location", ascii.String())
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // repeats reports whether a parameter is there twice (RFC 6749 section 3.1).

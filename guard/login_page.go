@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed" // the pages and their style
 	"encoding/base64"
@@ -77,12 +78,25 @@ func (l *Login) say(w http.ResponseWriter, r *http.Request, n Notice) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": "support_login", "code": n.Code, "error_description": n.Title}) // nobody to tell, if not there
 }
 
-// refuse answers a request of a browser's support session that is refused.
+// refuse answers a request of a browser's support session that is refused here.
 func (l *Login) refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
-	if !wantsPage(r) {
-		l.guard.refuse(w, r, f)
-		return
+	l.guard.refuse(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, "")), f)
+}
+
+// refuser shows a page to a browser whose support session is refused something,
+// whoever refuses it, and leaves everybody else to the guard's own answer.
+func (l *Login) refuser(plain func(http.ResponseWriter, *http.Request, *Refusal)) func(http.ResponseWriter, *http.Request, *Refusal) {
+	return func(w http.ResponseWriter, r *http.Request, f *Refusal) {
+		if _, carried := r.Context().Value(carriedKey{}).(string); carried && wantsPage(r) {
+			l.explain(w, r, f)
+			return
+		}
+		plain(w, r, f)
 	}
+}
+
+// explain is a refusal in words for an agent.
+func (l *Login) explain(w http.ResponseWriter, r *http.Request, f *Refusal) {
 	n, back := Notice{}, l.cfg.Home
 	if r.Method == http.MethodGet {
 		back = r.URL.RequestURI()

@@ -40,7 +40,7 @@ func (l *Login) opened(value string) (kept, error) {
 // token that is good now.
 func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	value, found := l.cookies.get(r, supportName)
-	if !found {
+	if !found || l.inHeader(r) {
 		next.ServeHTTP(w, r)
 		return
 	}
@@ -59,7 +59,7 @@ func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 		l.refuse(w, r, &Refusal{Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from a page of another site"})
 		return
 	}
-	if !l.guard.wall().Before(k.Expires) {
+	if !l.guard.wall().Before(k.lastUse()) {
 		if k, found = l.renewed(w, r, k); !found {
 			return
 		}
@@ -67,12 +67,22 @@ func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), carriedKey{}, k.Access)))
 }
 
+// inHeader reports whether the request says itself which support token it is
+// made with.
+func (l *Login) inHeader(r *http.Request) bool {
+	if len(r.Header["Authorization"]) == 0 {
+		return false
+	}
+	c, found, _ := l.guard.tokenOf(r)
+	return found && c.scheme != ""
+}
+
 // renewed replaces a token that has expired: by the refresh token, or by a trip
 // to the broker that the agent does not see. Where it cannot, it has answered.
 func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, bool) {
 	switch {
 	case !l.guard.wall().Before(k.EndsAt):
-		l.refuse(w, r, errEnded)
+		l.refuse(w, r, ErrEnded)
 		return kept{}, false
 	case k.Refresh == "":
 		l.resume(w, r, k)
@@ -87,7 +97,7 @@ func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, b
 	case err == nil:
 		return next, true
 	case errors.Is(err, errOver), errors.Is(err, errOtherSession):
-		l.refuse(w, r, errEnded)
+		l.refuse(w, r, ErrEnded)
 	case errors.As(err, &refusal):
 		l.refuse(w, r, refusal)
 	default:
@@ -96,9 +106,6 @@ func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, b
 	}
 	return kept{}, false
 }
-
-// errEnded is a session that goes on no more.
-var errEnded = &Refusal{Status: http.StatusUnauthorized, Code: "session_ended", Description: "the support session has ended"}
 
 // resume sends a browser that opens a page to the broker and back. Everything
 // else would be lost on the way: it is refused, and the agent is told how to

@@ -160,7 +160,7 @@ type idClaims struct {
 // checkID verifies the ID token (OpenID Connect Core 1.0 section 3.1.3.7), and
 // that it is of the same session as the access token beside it.
 func (l *Login) checkID(ctx context.Context, got tokens, nonce string, s *Session) error {
-	payload, err := l.guard.payload(ctx, got.ID, "JWT", l.cfg.IDTokenAlg)
+	payload, err := l.guard.payload(ctx, got.ID, "jwt", l.cfg.IDTokenAlg)
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,8 @@ func (l *Login) putTrip(w http.ResponseWriter, r *http.Request, t trip) error {
 			names = append(names, state)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(begun[b], begun[a]) })
+	slices.Reverse(names) // browsers send the oldest first (RFC 6265 section 5.4)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(begun[b], begun[a]) })
 	for _, state := range names[min(len(names), maxTrips-1):] {
 		l.cookies.set(w, tripName(state), "", -1)
 	}

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -62,7 +63,10 @@ func (l *Login) left(w http.ResponseWriter, r *http.Request, ended bool) {
 }
 
 // isOver reports whether there is nothing left to end.
-func (l *Login) isOver(k kept) bool { return !l.guard.wall().Before(k.EndsAt) }
+func (l *Login) isOver(k kept) bool {
+	_, err := l.guard.ledger.find(k.SID)
+	return errors.Is(err, ErrEnded) || !l.guard.wall().Before(k.EndsAt)
+}
 
 // revoke takes a session's token back, and so the session (RFC 7009). The refresh
 // token is found whatever has become of the keys since; of an access token even

@@ -42,6 +42,7 @@ func (b *Broker) mount() {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		_ = json.NewEncoder(w).Encode(b.keySet()) // nobody to tell, if not there
 	})
+	b.mux.HandleFunc("GET /authorize", b.authorize)
 	b.mux.HandleFunc("POST /token", b.token)
 	b.mux.HandleFunc("POST /introspect", b.introspect)
 	b.mux.HandleFunc("POST /revoke", b.revoke)
@@ -68,7 +69,7 @@ func (b *Broker) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.FormValue("grant_type") != "client_credentials" {
-		reply(w, http.StatusBadRequest, map[string]string{"error": "unsupported_grant_type"})
+		b.redeem(w, r)
 		return
 	}
 	token := rand.Text()
@@ -129,7 +130,11 @@ func (b *Broker) revoke(w http.ResponseWriter, r *http.Request) {
 	if !client(w, r) {
 		return
 	}
-	if sid, _, ok := b.sidOf(r.FormValue("token")); ok {
+	sid, _, _ := b.sidOf(r.FormValue("token")) // of an expired one, too
+	if sid == "" {
+		sid = b.sidOfRefresh(r.FormValue("token"))
+	}
+	if sid != "" {
 		b.End(sid, "signed_out")
 	}
 	w.WriteHeader(http.StatusOK)

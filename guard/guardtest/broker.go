@@ -49,7 +49,8 @@ type Broker struct {
 	actions  []Action
 	byID     map[string]int // in actions
 	acks     []Ack
-	changed  chan struct{} // closed when any of this changes
+	signIns
+	changed chan struct{} // closed when any of this changes
 }
 
 // mode is how the broker treats those who come.
@@ -92,6 +93,7 @@ func New(t testing.TB, options ...Option) *Broker {
 	b := &Broker{
 		t: t, mux: http.NewServeMux(), life: s.life, epoch: rand.Text()[:8], changed: make(chan struct{}),
 		tokens: map[string]time.Time{}, sessions: map[string]*session{}, fails: map[string]int{}, seen: map[string]int{}, byID: map[string]int{},
+		signIns: newSignIns(),
 	}
 	b.keys = []key{newKey()}
 	b.mount()

@@ -135,5 +135,6 @@ func (b *Broker) keySet() jose.JSONWebKeySet {
 	for _, k := range b.keys {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.private.Public(), KeyID: k.id, Algorithm: string(jose.ES256), Use: "sig"})
 	}
+	set.Keys = append(set.Keys, jose.JSONWebKey{Key: rsaKey().Public(), KeyID: rsaKeyID, Algorithm: string(jose.RS256), Use: "sig"})
 	return set
 }
