@@ -315,7 +315,6 @@ func TestInstancesAndKeys(t *testing.T) {
 	inSite(t, nil, func(s *site) {
 		b := s.enter()
 		config := guard.LoginConfig{RedirectURI: siteURL + "/support/callback", Scopes: []string{"documents.read"}}
-		page := s.guard.Require("documents.read", http.HandlerFunc(s.documents))
 		for name, c := range map[string]struct {
 			keys [][]byte
 			want int
@@ -334,8 +333,7 @@ func TestInstancesAndKeys(t *testing.T) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			page = second.Require("documents.read", http.HandlerFunc(s.documents))
-			s.app = login.Wrap(page, s.ownAuth)
+			s.app = login.Wrap(second.Require("documents.read", http.HandlerFunc(s.documents)), s.ownAuth)
 			synctest.Wait()
 			value := b.cookie(supportCookie)
 			if p := b.do("GET", "/documents"); p.status != c.want {

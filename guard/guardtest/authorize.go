@@ -164,7 +164,7 @@ func (b *Broker) redeem(w http.ResponseWriter, r *http.Request) {
 	var s Session
 	var nonce string
 	var from *refreshToken
-	ok := false
+	var ok bool
 	switch r.FormValue("grant_type") {
 	case "authorization_code":
 		s, nonce, ok = b.redeemCode(r)
