@@ -59,7 +59,7 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 func sendTo(w http.ResponseWriter, path string) {
 	var ascii strings.Builder
 	for _, c := range []byte(path) {
-		if c >= 0x80 {
+		if c <= ' ' || c >= 0x80 {
 			fmt.Fprintf(&ascii, "%%%02X", c)
 			continue
 		}

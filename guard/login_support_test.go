@@ -53,6 +53,45 @@ func (b *browser) tabs(n int) []page {
 	return pages
 }
 
+// TestTokensOfSomebodyElse: an answer of the token endpoint with another access
+// token is no answer, at the sign-in and at each renewal.
+func TestTokensOfSomebodyElse(t *testing.T) {
+	for name, change := range map[string]func(*site) string{
+		"of another session": func(s *site) string {
+			return s.broker.Mint(guardtest.Session{ID: "sid-2", Scopes: []string{"documents.read"}})
+		},
+		"of another client": func(s *site) string {
+			claims := s.broker.Claims(guardtest.Session{ID: "sid-1", Scopes: []string{"documents.read"}})
+			claims["client_id"] = "other"
+			return s.broker.Sign("at+jwt", claims)
+		},
+		"an ID token": func(s *site) string {
+			return s.broker.Sign("JWT", s.broker.Claims(guardtest.Session{ID: "sid-1", Scopes: []string{"documents.read"}}))
+		},
+		"bound to a key": func(s *site) string {
+			return s.broker.Mint(guardtest.Session{ID: "sid-1", Scopes: []string{"documents.read"}, Thumbprint: "x"})
+		},
+	} {
+		inSiteNamed(t, name, func(s *site) {
+			s.broker.GiveRefreshTokens(true)
+			b := s.enter()
+			before := b.cookie(supportCookie)
+			time.Sleep(access)
+			s.swap = func(said map[string]any) {
+				said["access_token"] = change(s)
+			}
+			if p := b.do("GET", "/documents"); p.status < 400 || b.cookie(supportCookie) != before {
+				s.t.Errorf("renewed: %d %s", p.status, p.body)
+			}
+			other := s.browser()
+			s.broker.TamperIDTokens(func(c map[string]any) { delete(c, "at_hash") })
+			if p := other.open("/support"); p.status < 400 || other.cookie(supportCookie) != "" {
+				s.t.Errorf("signed in: %d %s", p.status, p.body)
+			}
+		})
+	}
+}
+
 // TestTabsRenewOnce: a refresh token that each tab used would be a stolen one.
 func TestTabsRenewOnce(t *testing.T) {
 	inSite(t, nil, func(s *site) {

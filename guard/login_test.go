@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valetkey/valetkey/guard"
 	"github.com/valetkey/valetkey/guard/guardtest"
@@ -188,6 +189,7 @@ func TestACallbackIsMadeOnce(t *testing.T) {
 func TestReturnTo(t *testing.T) {
 	for to, want := range map[string]string{
 		"/documents?page=2#top":         "/documents?page=2#top",
+		"/a b":                          "/a%20b",
 		"/a//b":                         "/a//b",
 		"":                              "/home",
 		"//evil.example":                "/home",
@@ -235,6 +237,18 @@ func TestTripsOfOneBrowser(t *testing.T) {
 				s.t.Errorf("tab %d: %d %s", i, p.status, p.body)
 			}
 		}
+	})
+}
+
+// TestATripTakesTenMinutes, whatever the browser keeps.
+func TestATripTakesTenMinutes(t *testing.T) {
+	inSite(t, nil, func(s *site) {
+		b := s.browser()
+		to := b.callback("/support")
+		kept := s.cookies(b)[0]
+		time.Sleep(10*time.Minute + time.Second)
+		b.put(kept.Name, kept.Value)
+		b.do("GET", to).want(s.t, http.StatusBadRequest, "longer than ten minutes")
 	})
 }
 

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +26,9 @@ type site struct {
 	guard  *guard.Guard
 	login  *guard.Login
 	app    http.Handler
-	own    int          // requests that the app's own login let in
-	lose   atomic.Int32 // so many replies of the token endpoint
+	own    int                  // requests that the app's own login let in
+	lose   atomic.Int32         // so many replies of the token endpoint
+	swap   func(map[string]any) // changes its replies
 }
 
 const siteURL = "https://docs.example"
@@ -78,6 +80,16 @@ func (x wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil && r.URL.Path == "/token" && x.s.lose.Add(-1) >= 0 {
 		_ = answer.Body.Close()
 		return nil, errors.New("the reply is lost")
+	}
+	if err == nil && r.URL.Path == "/token" && x.s.swap != nil {
+		var said map[string]any
+		err = json.NewDecoder(answer.Body).Decode(&said)
+		_ = answer.Body.Close()
+		if said["token_type"] == "Bearer" {
+			x.s.swap(said)
+		}
+		body, _ := json.Marshal(said)
+		answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	return answer, err
 }

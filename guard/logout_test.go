@@ -32,6 +32,25 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestEndIsKnownHereAtOnce, whatever has become of the feed: nobody is asked.
+func TestEndIsKnownHereAtOnce(t *testing.T) {
+	inSite(t, nil, func(s *site) {
+		s.broker.Fail("/api/v1/endings", http.StatusInternalServerError)
+		s.broker.Down() // and with it the stream
+		s.broker.Up()
+		time.Sleep(time.Minute)
+		b := s.enter()
+		copied := s.browser()
+		copied.put(supportCookie, b.cookie(supportCookie))
+		b.do("POST", "/support/end").want(s.t, http.StatusOK)
+		s.broker.ForgetRequests()
+		copied.do("GET", "/documents").want(s.t, http.StatusUnauthorized, "Your support session is over")
+		if n := s.broker.Requests("/introspect"); n != 0 {
+			s.t.Errorf("the broker was asked %d times whether the session lives", n)
+		}
+	})
+}
+
 // TestEndOfAnExpiredToken: hours later there is still a session to end.
 func TestEndOfAnExpiredToken(t *testing.T) {
 	inSite(t, nil, func(s *site) {
@@ -191,6 +210,7 @@ func TestTokensOfOtherTypes(t *testing.T) {
 		}
 		s.post("logout_token="+good, "text/plain").want(s.t, http.StatusBadRequest)
 		b.do("POST", "/backchannel-logout?logout_token="+good).want(s.t, http.StatusBadRequest)
+		b.do("POST", "/backchannel-logout?logout_token="+good, "Content-Type", "application/x-www-form-urlencoded").want(s.t, http.StatusBadRequest)
 		b.do("GET", "/backchannel-logout").want(s.t, http.StatusMethodNotAllowed)
 		b.do("GET", "/documents").want(s.t, http.StatusOK, "documents for sid-1")
 		asAccess := s.browser()
