@@ -37,6 +37,7 @@ func TestEndIsKnownHereAtOnce(t *testing.T) {
 	inSite(t, nil, func(s *site) {
 		s.broker.Fail("/api/v1/endings", http.StatusInternalServerError)
 		s.broker.Down() // and with it the stream
+		synctest.Wait()
 		s.broker.Up()
 		time.Sleep(time.Minute)
 		b := s.enter()
