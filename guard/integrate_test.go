@@ -34,7 +34,7 @@ func TestSupportSeesDocumentsUntilItEnds(t *testing.T) {
 		app := newApp(g)
 		token := broker.Mint(guardtest.Session{ID: "s1", Account: "acme", Scopes: []string{"documents.read"}})
 		get := func() int {
-			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/accounts/acme/documents", nil)
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/accounts/acme/documents", nil)
 			r.Header.Set("Authorization", "Bearer "+token)
 			app.ServeHTTP(w, r)
 			return w.Code

@@ -77,9 +77,8 @@ func TestTokensOfSomebodyElse(t *testing.T) {
 			b := s.enter()
 			before := b.cookie(supportCookie)
 			time.Sleep(access)
-			s.swap = func(said map[string]any) {
-				said["access_token"] = change(s)
-			}
+			swap := func(said map[string]any) { said["access_token"] = change(s) }
+			s.swap.Store(&swap)
 			if p := b.do("GET", "/documents"); p.status < 400 || b.cookie(supportCookie) != before {
 				s.t.Errorf("renewed: %d %s", p.status, p.body)
 			}

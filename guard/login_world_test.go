@@ -26,9 +26,9 @@ type site struct {
 	guard  *guard.Guard
 	login  *guard.Login
 	app    http.Handler
-	own    int                  // requests that the app's own login let in
-	lose   atomic.Int32         // so many replies of the token endpoint
-	swap   func(map[string]any) // changes its replies
+	own    int                                  // requests that the app's own login let in
+	lose   atomic.Int32                         // so many replies of the token endpoint
+	swap   atomic.Pointer[func(map[string]any)] // changes its replies
 }
 
 const siteURL = "https://docs.example"
@@ -81,12 +81,12 @@ func (x wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = answer.Body.Close()
 		return nil, errors.New("the reply is lost")
 	}
-	if err == nil && r.URL.Path == "/token" && x.s.swap != nil {
+	if err == nil && r.URL.Path == "/token" && x.s.swap.Load() != nil {
 		var said map[string]any
 		err = json.NewDecoder(answer.Body).Decode(&said)
 		_ = answer.Body.Close()
 		if said["token_type"] == "Bearer" {
-			x.s.swap(said)
+			(*x.s.swap.Load())(said)
 		}
 		body, _ := json.Marshal(said)
 		answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
