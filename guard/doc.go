@@ -89,6 +89,16 @@
 // that key for this very request. Config.BaseURL says what the app is called
 // outside: guard takes that from no header.
 //
+// # Web apps
+//
+// [NewLogin] signs agents in to an app with pages, and keeps their session in a
+// sealed cookie of its own beside the app's login; [Login.Wrap] then stands for
+// [Guard.Wrap]. While a browser has that cookie its requests are the session's,
+// whatever login it has besides; when the session has ended they are refused, and
+// not tried with the app's own login. [Login.Banner], or a [Banner], says on each
+// page that somebody is looking on. [Guard.LogoutReceiver] takes back-channel
+// logouts where no stream can be held.
+//
 // # Memory
 //
 // A session that has ended costs some 40 bytes, and is remembered for an hour and

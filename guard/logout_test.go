@@ -225,6 +225,8 @@ func TestLogoutWhileTheKeysAreUnknown(t *testing.T) {
 		s.receiver(guard.LogoutConfig{})
 		token := s.broker.SignRS256("logout+jwt", s.broker.LogoutClaims("sid-1"))
 		s.broker.Fail("/jwks", http.StatusInternalServerError)
+		s.broker.RotateKeys() // so that those that are known are good no more
+		synctest.Wait()
 		s.post("logout_token="+token).want(s.t, http.StatusServiceUnavailable)
 		s.broker.Fail("/jwks", 0)
 		s.post("logout_token="+token).want(s.t, http.StatusOK)

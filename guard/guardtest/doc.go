@@ -14,6 +14,7 @@
 // With [InMemory] nothing goes over the network, so that a test can run in a
 // bubble of testing/synctest and time is its own.
 //
-// It has no people, no credentials and no sign-in: a session exists because a test
-// says so. It imports nothing of the server.
+// It has no people, no credentials and no sign-in page: a session exists because a
+// test says so, and [Broker.Enter] says in which one whoever an app sends to it comes
+// back. It imports nothing of the server.
 package guardtest
