@@ -96,7 +96,7 @@
 // [Guard.Wrap]. While a browser has that cookie its requests are the session's,
 // whatever login it has besides; when the session has ended they are refused, and
 // not tried with the app's own login. [Login.Banner], or a [Banner], says on each
-// page that somebody is looking on. [Guard.LogoutReceiver] takes back-channel
+// page whose account it is and who acts. [Guard.LogoutReceiver] takes back-channel
 // logouts where no stream can be held.
 //
 // # Memory
