@@ -41,6 +41,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, a, refused)
 		return
 	}
+	p.begin(w, r, a)
+}
+
+// begin binds a valid request to this browser and hands it to the pages.
+func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a Request) {
 	a.Browser = p.Browser(w, r)
 	if p.seal(&a); len(a.Sealed) > maxSealed {
 		p.Refuse(w, r, a, "invalid_request", "the parameters are too much together")
@@ -72,22 +77,16 @@ func (p *Provider) redirectTarget(q url.Values) *Client {
 	return c
 }
 
-func (p *Provider) refuse(w http.ResponseWriter, r *http.Request, a Request, e *authError) {
-	p.answer(w, r, a, url.Values{"error": {e.code}, "error_description": {e.text}})
-}
-
-// Refuse sends the app an error of RFC 6749 section 4.1.2.1 or OpenID Connect
-// Core 1.0 section 3.1.2.6.
-func (p *Provider) Refuse(w http.ResponseWriter, r *http.Request, a Request, code, text string) {
-	p.refuse(w, r, a, refuse(code, text))
-}
-
 // Finish sends the app a code for the session. It writes nothing: the code is
 // sealed, and its one use is settled when it comes to the token endpoint.
 func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s credentials.Session) {
 	client := p.Clients[a.Client]
-	if a.Expected != "" && a.Expected != subjectOf(s, client) {
-		p.Refuse(w, r, a, "login_required", "the support session in this browser is not the one of the id_token_hint")
+	if len(a.Expected) > 0 && !slices.Contains(a.Expected, subjectOf(s, client)) {
+		p.Refuse(w, r, a, "login_required", "the support session in this browser is not the one that the app asks for")
+		return
+	}
+	if !a.Accepts(s) {
+		p.Refuse(w, r, a, "unmet_authentication_requirements", "the support session was not opened in a way that the app accepts")
 		return
 	}
 	granted := p.narrow(a.Scope, s.Scopes, client)
@@ -97,7 +96,7 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s c
 	}
 	code := p.sealCode(code{
 		ID: credentials.NewID(), Account: s.Account.ID, SID: s.ID, RedirectURI: a.RedirectURI,
-		Challenge: a.Challenge, Nonce: a.Nonce, Scope: granted, At: p.Now().UnixMicro(),
+		Challenge: a.Challenge, Nonce: a.Nonce, Scope: granted, Claims: a.Claims, At: p.Now().UnixMicro(),
 	}, a.Client)
 	p.answer(w, r, a, url.Values{"code": {code}})
 }

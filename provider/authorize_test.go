@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/provider"
 )
 
@@ -31,7 +31,8 @@ func TestAWrongRequestIsToldToTheAppWithIssAndItsState(t *testing.T) {
 		"hybrid":                    {[]string{"response_type", "code id_token"}, "unsupported_response_type"},
 		"code with a space":         {[]string{"response_type", "code "}, "unsupported_response_type"},
 		"response_mode fragment":    {[]string{"response_mode", "fragment"}, "invalid_request"},
-		"response_mode form_post":   {[]string{"response_mode", "form_post"}, "invalid_request"},
+		"response_mode web_message": {[]string{"response_mode", "web_message"}, "invalid_request"},
+		"signed response_mode":      {[]string{"response_mode", "form_post.jwt"}, "invalid_request"},
 		"no challenge":              {[]string{"code_challenge", "\x00"}, "invalid_request"},
 		"no method, which is plain": {[]string{"code_challenge_method", "\x00"}, "invalid_request"},
 		"plain":                     {[]string{"code_challenge_method", "plain"}, "invalid_request"},
@@ -49,7 +50,12 @@ func TestAWrongRequestIsToldToTheAppWithIssAndItsState(t *testing.T) {
 		"request object":            {[]string{"request", "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"},
 		"request_uri":               {[]string{"request_uri", "https://evil.example/r"}, "request_uri_not_supported"},
 		"registration":              {[]string{"registration", "{}"}, "registration_not_supported"},
-		"prompt none and another":   {[]string{"prompt", "none login"}, "invalid_request"},
+		"prompt none and login":     {[]string{"prompt", "none login"}, "invalid_request"},
+		"prompt consent and none":   {[]string{"prompt", "consent none"}, "invalid_request"},
+		"prompt select and none":    {[]string{"prompt", "select_account none"}, "invalid_request"},
+		"a prompt nobody knows":     {[]string{"prompt", "create"}, "invalid_request"},
+		"a prompt in other case":    {[]string{"prompt", "Login"}, "invalid_request"},
+		"a hint that is no token":   {[]string{"id_token_hint", "x.y.z"}, "login_required"},
 		"max_age below zero":        {[]string{"max_age", "-1"}, "invalid_request"},
 		"max_age no number":         {[]string{"max_age", "1e3"}, "invalid_request"},
 		"max_age beyond bounds":     {[]string{"max_age", "99999999999"}, "invalid_request"},
@@ -119,13 +125,37 @@ func TestADuplicateParameterIsRefused(t *testing.T) {
 	}
 }
 
-// TestUnknownParametersAreIgnored, however long (RFC 6749 section 3.1).
+// TestUnknownParametersAreIgnored, however long, and known ones without a value
+// (RFC 6749 section 3.1).
 func TestUnknownParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	q := w.request("docs", "claims", strings.Repeat("x", 4000), "id_token_hint", strings.Repeat("y", 4000), "acr_values", "x", "\xff", "\xff")
+	q := w.request("docs", "claims_locales", strings.Repeat("x", 4000), "ui_locales", strings.Repeat("de ", 900), "display", "hologram",
+		"acr_values", "x", "request", "", "request_uri", "", "registration", "", "claims", "", "max_age", "", "prompt", "", "id_token_hint", "", "response_mode", "", "unheard_of", strings.Repeat("y", 4000), "\xff", "\xff")
 	if r := w.get("/authorize", q); r.Code != http.StatusOK || len(w.asked) != 1 {
 		t.Errorf("%d %q", r.Code, r.Header().Get("Location"))
+	}
+}
+
+// TestTheOrderOfParametersAndScopesDoesNotMatter (RFC 6749 section 3.3).
+func TestTheOrderOfParametersAndScopesDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	for _, scope := range []string{"openid email documents.read", "documents.read email openid", "email openid email documents.read"} {
+		pairs := strings.Split(w.request("docs", "scope", scope).Encode(), "&")
+		for range 3 {
+			w.session = &s
+			pairs = append(pairs[3:], pairs[:3]...)
+			r := httptestGet("/authorize")
+			r.URL.RawQuery = strings.Join(pairs, "&")
+			_, q := w.serve(r).location()
+			got := w.post("/token", "docs", w.exchange("docs", q.Get("code")))
+			granted := strings.Fields(got.text("scope"))
+			if slices.Sort(granted); !slices.Equal(granted, []string{"documents.read", "email", "openid"}) {
+				t.Errorf("%s: granted %v", r.URL.RawQuery, granted)
+			}
+		}
 	}
 }
 
@@ -265,9 +295,10 @@ func TestASessionThatLentNothingRequestedIsAccessDenied(t *testing.T) {
 	}
 }
 
-// TestASilentRequestIsAboutTheGuestOfItsHint (OpenID Connect Core 1.0 section
-// 3.1.2.1): with another one, or a hint that is none of ours, login_required.
-func TestASilentRequestIsAboutTheGuestOfItsHint(t *testing.T) {
+// TestARequestIsAboutTheSubjectOfItsHint (OpenID Connect Core 1.0 section
+// 3.1.2.1): with another one, or a hint that is no ID token of this client,
+// login_required, silent or not.
+func TestARequestIsAboutTheSubjectOfItsHint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(p *provider.Provider) { p.Clients["notes"].Subject = "guest" })
 	first, second := w.open("login"), w.open("login")
@@ -280,22 +311,41 @@ func TestASilentRequestIsAboutTheGuestOfItsHint(t *testing.T) {
 	for name, hint := range map[string]string{
 		"another guest": others.text("id_token"), "an access token": mine.text("access_token"), "nonsense": "x.y.z",
 		"another app's": w.tokens("notes", first).text("id_token"), "a signature cut short": mine.text("id_token")[:200],
+		"a refresh token": mine.text("refresh_token"), "longer than any token": strings.Repeat("a.", 4000),
 	} {
-		if q := ask("none", hint); q.Get("error") != "login_required" || q.Get("code") != "" {
-			t.Errorf("%s: %v", name, q)
+		for _, prompt := range []string{"none", "login", ""} {
+			if q := ask(prompt, hint); q.Get("error") != "login_required" || q.Get("code") != "" {
+				t.Errorf("%s, prompt %q: %v", name, prompt, q)
+			}
 		}
 	}
-	if q := ask("none", mine.text("id_token")); q.Get("code") == "" {
-		t.Errorf("the right guest: %v", q)
-	}
-	if q := ask("login", others.text("id_token")); q.Get("code") == "" {
-		t.Errorf("not silent: %v", q)
+	for _, prompt := range []string{"none", "login", ""} {
+		if q := ask(prompt, mine.text("id_token")); q.Get("code") == "" {
+			t.Errorf("the right guest, prompt %q: %v", prompt, q)
+		}
 	}
 	w.pass(30 * time.Minute)
 	if q := ask("none", mine.text("id_token")); q.Get("code") == "" {
 		t.Errorf("an expired hint: %v", q)
 	}
-	if _, err := w.p.Ring.Verify(mine.text("id_token"), keys.ForAccess, keys.TypAccess); err == nil {
-		t.Error("an ID token verifies as access token")
+}
+
+// TestAHintOfAPINSaysThatNothingElseLeadsThere: a PIN is redeemed once, so the
+// pages can refuse before the agent spends another. An account is the same by
+// every PIN.
+func TestAHintOfAPINSaysThatNothingElseLeadsThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	login, pin := w.open("login"), w.open("pin")
+	for _, tc := range []struct {
+		client  string
+		session credentials.Session
+		want    bool
+	}{{"docs", login, false}, {"docs", pin, true}, {"spa", pin, false}} {
+		hint := w.tokens(tc.client, tc.session).text("id_token")
+		w.asked = nil
+		if r := w.get("/authorize", w.request(tc.client, "id_token_hint", hint)); len(w.asked) != 1 || w.asked[0].Spent != tc.want {
+			t.Errorf("%s by %s: %d %+v", tc.client, tc.session.Policy, r.Code, w.asked)
+		}
 	}
 }

@@ -26,6 +26,7 @@ type Client struct {
 	Claims       []string // of the agent, in act, besides sub and iss
 	IDTokenAlg   string
 	Origins      []string // browser origins allowed at token and userinfo
+	NoPKCE       bool     // with a secret it may do without PKCE
 }
 
 // Grant types that this version issues for (RFC 6749).

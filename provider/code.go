@@ -17,24 +17,33 @@ type code struct {
 	Challenge   string   `json:"k"`
 	Nonce       string   `json:"n,omitempty"`
 	Scope       []string `json:"p"`
-	At          int64    `json:"t"` // UTC microseconds
+	Claims      []string `json:"c,omitempty"` // asked for in the ID token
+	At          int64    `json:"t"`           // UTC microseconds
 }
 
 func (p *Provider) sealCode(c code, client string) string { return p.Codes.SealJSON(c, client) }
 
 // openCode opens a code that was issued to this client, for this redirect URI
-// and verifier (RFC 7636 section 4.6), within its life. Whatever is wrong,
-// nothing of it is used up, and the answer is the same.
+// and verifier, within its life. Whatever is wrong, nothing of it is used up, and
+// the answer is the same.
 func (p *Provider) openCode(sealed, client, redirectURI, verifier string) (code, bool) {
 	var c code
 	if p.Codes.OpenJSON(sealed, client, &c) != nil {
 		return c, false
 	}
 	age := p.Now().Sub(time.UnixMicro(c.At))
+	return c, age <= p.Code && age >= -clockLeeway && c.RedirectURI == redirectURI && proves(verifier, c.Challenge)
+}
+
+// proves is RFC 7636 section 4.6. Neither goes without the other: a verifier for
+// a code without a challenge says that somebody took the challenge away.
+func proves(verifier, challenge string) bool {
+	if challenge == "" {
+		return verifier == ""
+	}
 	sum := sha256.Sum256([]byte(verifier))
 	hashed := base64.RawURLEncoding.EncodeToString(sum[:])
-	return c, age <= p.Code && age >= -clockLeeway && c.RedirectURI == redirectURI &&
-		challengeForm.MatchString(verifier) && subtle.ConstantTimeCompare([]byte(hashed), []byte(c.Challenge)) == 1
+	return challengeForm.MatchString(verifier) && subtle.ConstantTimeCompare([]byte(hashed), []byte(challenge)) == 1
 }
 
 // clockLeeway is how far ahead of this node's clock another one's may be.

@@ -59,6 +59,40 @@ func TestACodeIsBoundToItsClientRedirectURIAndVerifier(t *testing.T) {
 	}
 }
 
+// TestWithoutPKCE is for a client with a secret whose configuration lets it do
+// without: what it sends nevertheless is held to, and a verifier for a code that
+// had no challenge is refused. Nobody else may do without.
+func TestWithoutPKCE(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(p *provider.Provider) { p.Clients["notes"].NoPKCE, p.Clients["spa"].NoPKCE = true, true })
+	s := w.open("login")
+	without := []string{"code_challenge", "\x00", "code_challenge_method", "\x00"}
+	f := w.exchange("notes", w.code("notes", s, without...))
+	if r := w.post("/token", "notes", f); r.text("error") != "invalid_grant" {
+		t.Errorf("a verifier without challenge: %d %s", r.Code, r.Body)
+	}
+	f.Del("code_verifier")
+	if r := w.post("/token", "notes", f); r.Code != http.StatusOK {
+		t.Errorf("neither: %d %s", r.Code, r.Body)
+	}
+	f = w.exchange("notes", w.code("notes", s))
+	f.Del("code_verifier")
+	if r := w.post("/token", "notes", f); r.text("error") != "invalid_grant" {
+		t.Errorf("a challenge without verifier: %d %s", r.Code, r.Body)
+	}
+	w.session = &s
+	for client, pairs := range map[string][]string{
+		"spa": without, "docs": without, "notes": {"code_challenge", "\x00"},
+	} {
+		if _, q := w.get("/authorize", w.request(client, pairs...)).location(); q.Get("error") != "invalid_request" {
+			t.Errorf("%s with %q: %v", client, pairs, q)
+		}
+	}
+	if _, q := w.get("/authorize", w.request("notes", "code_challenge_method", "plain")).location(); q.Get("error") != "invalid_request" {
+		t.Errorf("plain: %v", q)
+	}
+}
+
 // TestAShortVerifierIsRefused even when its hash is the challenge (RFC 7636
 // section 4.1: 43 characters at least).
 func TestAShortVerifierIsRefused(t *testing.T) {

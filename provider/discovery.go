@@ -28,6 +28,7 @@ type metadata struct {
 	RevocationAuth         []string `json:"revocation_endpoint_auth_methods_supported"`
 	ChallengeMethods       []string `json:"code_challenge_methods_supported"`
 	Prompts                []string `json:"prompt_values_supported"`
+	Locales                []string `json:"ui_locales_supported"` // the pages speak English
 	Claims                 []string `json:"claims_supported"`
 	IssParameter           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 	ClaimsParameter        bool     `json:"claims_parameter_supported"`
@@ -38,7 +39,7 @@ type metadata struct {
 
 var allClaims = []string{
 	"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
-	"act", "account", "support", "email", "email_verified",
+	"act", "account", "support", "name", "email", "email_verified",
 }
 
 func (p *Provider) discovery() metadata {
@@ -47,10 +48,11 @@ func (p *Provider) discovery() metadata {
 		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
 		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
 		Revocation: p.Issuer + pathRevoke, Keys: p.Issuer + pathKeys,
-		Scopes: []string{"openid", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		ACR: []string{acrPIN, acrPassword, acrHolder}, SubjectTypes: []string{"public"},
+		Scopes: []string{"openid", "profile", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
+		ACR: allACR, SubjectTypes: []string{"public"},
 		TokenAuth: secrets, IntrospectionAuth: secrets, RevocationAuth: secrets,
-		ChallengeMethods: []string{"S256"}, Prompts: []string{"none", "login"}, Claims: allClaims, IssParameter: true,
+		ChallengeMethods: []string{"S256"}, Prompts: prompts, Locales: []string{"en"},
+		Claims: allClaims, IssParameter: true, ClaimsParameter: true,
 	}
 	m.Grants = p.grants()
 	if slices.Contains(m.Grants, grantRefresh) {

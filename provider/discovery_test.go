@@ -47,7 +47,7 @@ func TestDiscoverySaysWhatIsTrue(t *testing.T) {
 	w.grantsAreTrue(d)
 	w.authorizationIsTrue(d)
 	w.scopesAndClaimsAreTrue(d)
-	for _, no := range []string{"claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"} {
+	for _, no := range []string{"request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"} {
 		if d.body[no] != false {
 			t.Errorf("%s is %v", no, d.body[no])
 		}
@@ -85,7 +85,7 @@ func (w *world) authorizationIsTrue(d reply) {
 	s := w.open("login")
 	w.session = &s
 	try := func(name, value string) string {
-		_, q := w.get("/authorize", w.request("docs", name, value)).location()
+		q := w.answered(w.get("/authorize", w.request("docs", name, value)))
 		if q.Get("code") != "" && q.Get("iss") == "" {
 			w.Error("iss is announced and missing")
 		}
@@ -106,9 +106,25 @@ func (w *world) authorizationIsTrue(d reply) {
 			}
 		}
 	}
-	for _, prompt := range w.list(d, "prompt_values_supported") {
-		if e := try("prompt", prompt); e != "" {
-			w.Errorf("prompt=%s: %s", prompt, e)
+	for _, prompt := range []string{"none", "login", "consent", "select_account", "create"} {
+		if works := try("prompt", prompt) == ""; works != slices.Contains(w.list(d, "prompt_values_supported"), prompt) {
+			w.Errorf("prompt=%s works: %v", prompt, works)
+		}
+	}
+	for parameter, member := range map[string]string{"request": "request_parameter_supported", "request_uri": "request_uri_parameter_supported"} {
+		if e := try(parameter, "https://docs.example/r"); e != parameter+"_not_supported" || d.body[member] != false {
+			w.Errorf("%s is answered %q and announced as %v", parameter, e, d.body[member])
+		}
+	}
+	named := w.tokens("docs", s, "scope", "openid", "claims", `{"id_token":{"name":{"essential":true}}}`).text("id_token")
+	if w.membersOf(named)["name"] != "Sam Rivera" || d.body["claims_parameter_supported"] != true {
+		w.Errorf("the claims parameter is announced as %v and answered with %s", d.body["claims_parameter_supported"], w.membersOf(named))
+	}
+	w.session = &s
+	for _, acr := range w.list(d, "acr_values_supported") {
+		essential := `{"id_token":{"acr":{"essential":true,"value":"` + acr + `"}}}`
+		if e, is := try("claims", essential), acr == w.membersOf(named)["acr"]; (e == "") != is {
+			w.Errorf("essential %s is answered %q", acr, e)
 		}
 	}
 	if d.body["authorization_response_iss_parameter_supported"] != true {
@@ -132,7 +148,7 @@ func (w *world) scopesAndClaimsAreTrue(d reply) {
 			w.Errorf("%s is granted and not listed", name)
 		}
 	}
-	got := w.tokens("docs", s)
+	got := w.tokens("docs", s, "scope", "openid profile email phone address")
 	claims := map[string]any{}
 	for _, raw := range []string{got.text("id_token"), w.userinfo(got.text("access_token")).Body.String()} {
 		for name := range w.membersOf(raw) {

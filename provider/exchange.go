@@ -63,7 +63,7 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 		return nil, p.publicError(ctx, err)
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, openid: slices.Contains(scope, "openid"),
+		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, claims: opened.Claims, openid: slices.Contains(scope, "openid"),
 	})
 }
 
@@ -72,7 +72,8 @@ type issued struct {
 	scope          []string
 	id             string // jti of the access token
 	nonce, refresh string
-	openid         bool // whether an ID token is asked for
+	openid         bool     // whether an ID token is asked for
+	claims         []string // asked for in it
 }
 
 // tokens signs what the grant has settled.
@@ -85,7 +86,7 @@ func (p *Provider) tokens(ctx context.Context, s credentials.Session, c *Client,
 	out := tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(),
 		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh}
 	if g.openid {
-		if out.IDToken, err = p.idToken(s, c, g.nonce, access, now); err != nil {
+		if out.IDToken, err = p.idToken(s, c, g, access, now); err != nil {
 			return nil, p.publicError(ctx, err)
 		}
 	}

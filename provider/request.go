@@ -2,14 +2,16 @@ package provider
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"github.com/valetkey/valetkey/credentials"
 )
 
 // Request is a valid authorization request (OpenID Connect Core 1.0 section
@@ -25,7 +27,11 @@ type Request struct {
 	Prompt      []string `json:"p,omitempty"`
 	MaxAge      *int64   `json:"m,omitempty"` // seconds
 	LoginHint   string   `json:"l,omitempty"`
-	Expected    string   `json:"e,omitempty"` // the sub that a silent request is about
+	FormPost    bool     `json:"f,omitempty"` // the answer is posted to the app
+	Expected    []string `json:"e,omitempty"` // the request is about one of these sub; empty: about anybody
+	Spent       bool     `json:"x,omitempty"` // that one came in with a PIN, so nothing but their session leads there again
+	ACR         []string `json:"q,omitempty"` // only one of these will do; empty: any
+	Claims      []string `json:"i,omitempty"` // asked for in the ID token
 	At          int64    `json:"a"`           // UTC microseconds
 
 	Sealed  string `json:"-"` // this request as text
@@ -54,16 +60,22 @@ func (a Request) Wants(prompt string) bool { return slices.Contains(a.Prompt, pr
 func (a Request) Asked() time.Time { return time.UnixMicro(a.At) }
 
 // Fresh reports whether a proof given at this time is new enough for the
-// request: given after it where the app wants a new sign-in, and no older than
-// max_age.
+// request. One given since the app asked always is: no other could be asked for,
+// however long filling in a form takes. One from before is where the app wants
+// no new sign-in and it is no older than max_age.
 func (a Request) Fresh(authTime, now time.Time) bool {
-	if a.Wants("login") && authTime.Before(a.Asked()) {
+	if !authTime.Before(a.Asked()) {
+		return true
+	}
+	if a.Wants("login") || a.MaxAge != nil && *a.MaxAge == 0 {
 		return false
 	}
-	if a.MaxAge != nil && *a.MaxAge == 0 && authTime.Before(a.Asked()) {
-		return false
-	}
-	return a.MaxAge == nil || *a.MaxAge == 0 || !now.After(authTime.Add(time.Duration(*a.MaxAge)*time.Second))
+	return a.MaxAge == nil || !now.After(authTime.Add(time.Duration(*a.MaxAge)*time.Second))
+}
+
+// Accepts reports whether the session was opened in a way that the app accepts.
+func (a Request) Accepts(s credentials.Session) bool {
+	return len(a.ACR) == 0 || slices.Contains(a.ACR, acrOf(s))
 }
 
 func (p *Provider) seal(a *Request) {
@@ -84,52 +96,22 @@ func (p *Provider) OpenRequest(sealed, browser string) (Request, error) {
 	return a, nil
 }
 
-// authError is an error of RFC 6749 section 4.1.2.1 for the redirect.
-type authError struct{ code, text string }
-
-func refuse(code, text string) *authError { return &authError{code, text} }
-
 var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 section 4.2
 
-// parseRequest validates the parameters beyond client and redirect URI.
+// parseRequest validates what an authorization request of this client asks for,
+// once redirectTarget has found the client: the query of /authorize, or the form
+// of a request that was pushed, without what authenticates the client there. A
+// request that comes with an error says where, and how, the app is told.
 func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
 		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
 		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
-	if err := checkCarried(q); err != nil {
-		return a, err
-	}
-	switch {
-	case q.Has("request"):
-		return a, refuse("request_not_supported", "request objects are not supported")
-	case q.Has("request_uri"):
-		return a, refuse("request_uri_not_supported", "request_uri is not supported")
-	case q.Has("registration"):
-		return a, refuse("registration_not_supported", "registration is not supported")
-	case q.Get("response_type") == "":
-		return a, refuse("invalid_request", "response_type is missing; send response_type=code")
-	case q.Get("response_type") != "code":
-		return a, refuse("unsupported_response_type", "only response_type=code is supported")
-	case q.Get("response_mode") != "" && q.Get("response_mode") != "query":
-		return a, refuse("invalid_request", "only response_mode=query is supported")
-	case !c.has(grantCode):
-		return a, refuse("unauthorized_client", "this client may not use the authorization code grant")
-	case a.Challenge == "":
-		return a, refuse("invalid_request", "code_challenge is missing; PKCE with S256 is required")
-	case q.Get("code_challenge_method") != "S256":
-		return a, refuse("invalid_request", "code_challenge_method must be S256")
-	case !challengeForm.MatchString(a.Challenge):
-		return a, refuse("invalid_request", "code_challenge is not one of S256")
-	case len(a.Scope) == 0:
-		return a, refuse("invalid_scope", "scope is missing")
-	case a.Wants("none") && len(a.Prompt) > 1:
-		return a, refuse("invalid_request", "prompt=none stands alone")
-	}
-	if err := parseMaxAge(q, &a); err != nil {
-		return a, err
-	}
-	if hint := q.Get("id_token_hint"); hint != "" && a.Wants("none") {
-		a.Expected = p.hinted(hint, c)
+	for _, check := range []func(url.Values, *Client, *Request) *authError{
+		checkMode, checkCarried, checkSupported, checkChallenge, checkPrompt, checkMaxAge, p.checkClaims, p.checkHint,
+	} {
+		if err := check(q, c, &a); err != nil {
+			return a, err
+		}
 	}
 	if len(p.Catalogue.Possible(a.Scope, c.Scopes)) == 0 {
 		return a, refuse("access_denied", "none of the requested scopes can be lent to this client")
@@ -137,9 +119,81 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	return a, nil
 }
 
+// checkMode comes first: it says how the app is told of every other error. Only
+// a site can be posted to, and a form does not carry every state unchanged.
+func checkMode(q url.Values, _ *Client, a *Request) *authError {
+	switch mode := q.Get("response_mode"); {
+	case len(q["response_mode"]) > 1:
+		return refuse("invalid_request", "response_mode is given twice")
+	case mode == "" || mode == "query":
+		return nil
+	case mode != "form_post":
+		return refuse("invalid_request", "only response_mode=query and response_mode=form_post are supported")
+	case !strings.HasPrefix(a.RedirectURI, "https://") && !strings.HasPrefix(a.RedirectURI, "http://"):
+		return refuse("invalid_request", "response_mode=form_post needs a redirect_uri of a web site")
+	case !utf8.ValidString(a.State) || strings.ContainsFunc(a.State, unicode.IsControl):
+		return refuse("invalid_request", "response_mode=form_post needs a state without control characters")
+	}
+	a.FormPost = true
+	return nil
+}
+
+func checkSupported(q url.Values, c *Client, a *Request) *authError {
+	switch {
+	case q.Get("request") != "":
+		return refuse("request_not_supported", "request objects are not supported")
+	case q.Get("request_uri") != "":
+		return refuse("request_uri_not_supported", "request_uri is not supported")
+	case q.Get("registration") != "":
+		return refuse("registration_not_supported", "registration is not supported")
+	case q.Get("response_type") == "":
+		return refuse("invalid_request", "response_type is missing; send response_type=code")
+	case q.Get("response_type") != "code":
+		return refuse("unsupported_response_type", "only response_type=code is supported")
+	case !c.has(grantCode):
+		return refuse("unauthorized_client", "this client may not use the authorization code grant")
+	case len(a.Scope) == 0:
+		return refuse("invalid_scope", "scope is missing")
+	}
+	return nil
+}
+
+// checkChallenge demands PKCE (RFC 7636) of everybody but a client with a secret
+// whose configuration lets it do without; what is sent must be right.
+func checkChallenge(q url.Values, c *Client, a *Request) *authError {
+	switch {
+	case a.Challenge == "" && c.NoPKCE && !c.Public && q.Get("code_challenge_method") == "":
+		return nil
+	case a.Challenge == "":
+		return refuse("invalid_request", "code_challenge is missing; PKCE with S256 is required")
+	case q.Get("code_challenge_method") != "S256":
+		return refuse("invalid_request", "code_challenge_method must be S256")
+	case !challengeForm.MatchString(a.Challenge):
+		return refuse("invalid_request", "code_challenge is not one of S256")
+	}
+	return nil
+}
+
+// prompts are what an app can ask for (OpenID Connect Core 1.0 section 3.1.2.1).
+// consent and select_account both show what is about to be entered, even to an
+// agent who is in already: there they go on, or end it and enter another.
+var prompts = []string{"none", "login", "consent", "select_account"}
+
+func checkPrompt(_ url.Values, _ *Client, a *Request) *authError {
+	for _, prompt := range a.Prompt {
+		if !slices.Contains(prompts, prompt) {
+			return refuse("invalid_request", "prompt can be "+strings.Join(prompts, ", "))
+		}
+	}
+	if a.Wants("none") && len(a.Prompt) > 1 {
+		return refuse("invalid_request", "prompt=none stands alone")
+	}
+	return nil
+}
+
 // checkCarried refuses what cannot be carried to the end of the sign-in as it
 // was sent. What the protocol does not know is not carried, and is ignored.
-func checkCarried(q url.Values) *authError {
+func checkCarried(q url.Values, _ *Client, _ *Request) *authError {
 	for _, values := range q {
 		if len(values) > 1 {
 			return refuse("invalid_request", "a parameter is given twice")
@@ -150,7 +204,7 @@ func checkCarried(q url.Values) *authError {
 			return refuse("invalid_request", "a secret does not belong into an address: "+secret)
 		}
 	}
-	for _, name := range []string{"scope", "state", "nonce", "login_hint", "prompt"} {
+	for _, name := range []string{"scope", "state", "nonce", "login_hint", "prompt", "claims"} {
 		most := maxParameter
 		if name == "nonce" {
 			most = maxNonce
@@ -165,7 +219,7 @@ func checkCarried(q url.Values) *authError {
 	return nil
 }
 
-func parseMaxAge(q url.Values, a *Request) *authError {
+func checkMaxAge(q url.Values, _ *Client, a *Request) *authError {
 	if !q.Has("max_age") || q.Get("max_age") == "" {
 		return nil
 	}
@@ -175,20 +229,4 @@ func parseMaxAge(q url.Values, a *Request) *authError {
 	}
 	a.MaxAge = &n
 	return nil
-}
-
-// answer sends the browser back to the app with these parameters, the state,
-// and the issuer (RFC 9207).
-func (p *Provider) answer(w http.ResponseWriter, r *http.Request, a Request, params url.Values) {
-	if a.HasState {
-		params.Set("state", a.State)
-	}
-	params.Set("iss", p.Issuer)
-	join := "?"
-	if strings.Contains(a.RedirectURI, "?") {
-		join = "&"
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, a.RedirectURI+join+params.Encode(), http.StatusSeeOther)
 }

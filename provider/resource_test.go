@@ -117,6 +117,14 @@ func TestUserinfoAsksForOpenIDAndABearerToken(t *testing.T) {
 			t.Errorf("%.12q: %d %s", header, got.Code, got.Body)
 		}
 	}
+	post := plainPost("/userinfo", nil)
+	post.Header.Set("Authorization", "Bearer "+token)
+	if r := w.serve(post); r.Code != http.StatusOK {
+		t.Errorf("in the header of a POST: %d %s", r.Code, r.Body)
+	}
+	if r := w.serve(plainPost("/userinfo", form("access_token", "x"))); r.Code != http.StatusUnauthorized || !strings.Contains(r.Header().Get("WWW-Authenticate"), `error="invalid_token"`) {
+		t.Errorf("a wrong one in the body: %d %v", r.Code, r.Header())
+	}
 	if r := w.serve(plainPost("/userinfo", form("access_token", token))); r.Code != http.StatusOK {
 		t.Errorf("in the body: %d %s", r.Code, r.Body)
 	}

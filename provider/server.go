@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -47,6 +48,9 @@ type Provider struct {
 	// Interact goes on with a valid request: the agent's pages. They come
 	// back through Finish or Refuse.
 	Interact func(w http.ResponseWriter, r *http.Request, a Request)
+	// FormPost sends the browser to the request's redirect URI with a form of these
+	// parameters (OAuth 2.0 Form Post Response Mode).
+	FormPost func(w http.ResponseWriter, r *http.Request, a Request, params url.Values)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }

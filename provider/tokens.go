@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	acrPassword = "urn:valetkey:acr:agent+password"
 	acrHolder   = "urn:valetkey:acr:holder"
 )
+
+var allACR = []string{acrPIN, acrPassword, acrHolder}
 
 // actor is the agent, as the act claim of RFC 8693 section 4.1 names them.
 type actor struct {
@@ -77,6 +80,7 @@ type idClaims struct {
 	Issued   int64  `json:"iat"`
 	Nonce    string `json:"nonce,omitempty"`
 	AtHash   string `json:"at_hash,omitempty"`
+	standardClaims
 	sessionClaims
 }
 
@@ -98,17 +102,9 @@ func (p *Provider) expiry(now, sessionEnd time.Time) (int64, error) {
 
 func (p *Provider) claimsOf(s credentials.Session, c *Client) sessionClaims {
 	out := sessionClaims{
-		Subject: subjectOf(s, c), SID: s.ID, AuthTime: s.AuthTime.Unix(), AMR: s.AMR,
+		Subject: subjectOf(s, c), SID: s.ID, AuthTime: s.AuthTime.Unix(), ACR: acrOf(s), AMR: s.AMR,
 		Account: account{s.Account.ID, s.Account.Name},
 		Support: support{s.Credential, s.Policy, s.Ticket, s.Contact, s.EndsAt.UTC().Format(time.RFC3339)},
-	}
-	switch {
-	case s.Agent == nil:
-		out.ACR = acrHolder
-	case s.Kind == credentials.PIN:
-		out.ACR = acrPIN
-	default:
-		out.ACR = acrPassword
 	}
 	if s.Agent != nil {
 		out.Act = &actor{Subject: s.Agent.Subject, Issuer: s.Agent.Issuer}
@@ -122,6 +118,16 @@ func (p *Provider) claimsOf(s credentials.Session, c *Client) sessionClaims {
 		}
 	}
 	return out
+}
+
+func acrOf(s credentials.Session) string {
+	switch {
+	case s.Agent == nil:
+		return acrHolder
+	case s.Kind == credentials.PIN:
+		return acrPIN
+	}
+	return acrPassword
 }
 
 // subjectOf decides who the app sees. A guest exists only for this credential
@@ -152,30 +158,25 @@ func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string,
 }
 
 // idToken builds and signs an ID token, by the client's algorithm.
-func (p *Provider) idToken(s credentials.Session, c *Client, nonce, access string, now time.Time) (string, error) {
+func (p *Provider) idToken(s credentials.Session, c *Client, g issued, access string, now time.Time) (string, error) {
 	expires, err := p.expiry(now, s.EndsAt)
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(access)) // RS256 and ES256 both hash with SHA-256
 	return p.sign(keys.ForID, c.IDTokenAlg, keys.TypID, idClaims{
-		Issuer: p.Issuer, Audience: c.ID, Expires: expires, Issued: now.Unix(), Nonce: nonce,
-		AtHash: base64.RawURLEncoding.EncodeToString(sum[:16]), sessionClaims: p.claimsOf(s, c),
+		Issuer: p.Issuer, Audience: c.ID, Expires: expires, Issued: now.Unix(), Nonce: g.nonce,
+		AtHash:         base64.RawURLEncoding.EncodeToString(sum[:16]),
+		standardClaims: standardOf(s, c, func(claim string) bool { return slices.Contains(g.claims, claim) }),
+		sessionClaims:  p.claimsOf(s, c),
 	})
 }
 
-// nobody is a sub that no session has.
-const nobody = "nobody"
-
-// hinted is the sub of an ID token that this client was given, however long ago
-// (OpenID Connect Core 1.0 section 3.1.2.1), or nobody.
-func (p *Provider) hinted(raw string, c *Client) string {
+// hinted opens an ID token that this client was given, however long ago.
+func (p *Provider) hinted(raw string, c *Client) (idClaims, bool) {
 	var id idClaims
 	payload, err := p.Ring.Verify(raw, keys.ForID, keys.TypID)
-	if err != nil || json.Unmarshal(payload, &id) != nil || id.Issuer != p.Issuer || id.Audience != c.ID {
-		return nobody
-	}
-	return id.Subject
+	return id, err == nil && json.Unmarshal(payload, &id) == nil && id.Issuer == p.Issuer && id.Audience == c.ID
 }
 
 func (p *Provider) sign(purpose keys.Purpose, alg, typ string, claims any) (string, error) {

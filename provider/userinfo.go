@@ -10,12 +10,10 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// userinfo is what is truly known of the guest (OpenID Connect Core 1.0
-// section 5.3). The email is the temporary one and never verified: it must not
-// link the guest to anybody's account.
+// userinfo is what is truly known of whom sub names (OpenID Connect Core 1.0
+// section 5.3).
 type userinfo struct {
-	Email         string `json:"email,omitempty"`
-	EmailVerified *bool  `json:"email_verified,omitempty"`
+	standardClaims
 	sessionClaims
 }
 
@@ -38,10 +36,8 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	if !slices.Contains(scope, "openid") {
 		return nil, op.NewStatusError((&oidc.Error{ErrorType: "insufficient_scope"}).WithDescription("the token was issued without openid"), http.StatusForbidden)
 	}
-	out := userinfo{sessionClaims: p.claimsOf(session, c)}
-	if session.Email != "" && slices.Contains(scope, "email") {
-		no := false
-		out.Email, out.EmailVerified = session.Email, &no
-	}
-	return op.NewResponse(out), nil
+	return op.NewResponse(userinfo{
+		standardClaims: standardOf(session, c, func(claim string) bool { return slices.Contains(scope, scopeOfClaim[claim]) }),
+		sessionClaims:  p.claimsOf(session, c),
+	}), nil
 }

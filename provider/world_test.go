@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -120,6 +121,10 @@ func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 		Interact: w.interact,
 		Fail: func(rw http.ResponseWriter, _ *http.Request, status int, text string) {
 			http.Error(rw, "page: "+text, status)
+		},
+		FormPost: func(rw http.ResponseWriter, _ *http.Request, a provider.Request, params url.Values) {
+			rw.Header().Set("X-Posted-To", a.RedirectURI)
+			_, _ = io.WriteString(rw, params.Encode())
 		},
 	}
 	for _, f := range change {

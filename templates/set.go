@@ -13,9 +13,10 @@
 //     security policy holds: default-src 'none' with style-src, script-src and
 //     img-src 'self' is enough;
 //   - it works whole without scripts, which only add running clocks, grouping
-//     of digits, a guard against sending a form twice and, for owners, copying
-//     and a page that stays up to date: for that alone connect-src 'self' is
-//     needed, on the pages of owners;
+//     of digits, a guard against sending a form twice, the sending of a form
+//     that a person need not look at and, for owners, copying and a page that
+//     stays up to date: for that alone connect-src 'self' is needed, on the
+//     pages of owners;
 //   - one h1, labels bound to inputs, a problem announced, described and
 //     focused where it can be mended.
 package templates
@@ -46,6 +47,9 @@ var scriptText []byte
 
 //go:embed assets/owner.js
 var ownerScriptText []byte
+
+//go:embed assets/post.js
+var postScriptText []byte
 
 //go:embed assets/icon.svg
 var iconText string
@@ -85,6 +89,8 @@ type Set struct {
 	icon   string
 
 	ownerStyle, ownerScript string
+
+	postScript string // of the page that sends its own form
 }
 
 // New parses all pages and computes the style sheet for the brand. It fails on
@@ -104,6 +110,7 @@ func New(brand Brand) (*Set, error) {
 	s.script = s.add("app", ".js", "text/javascript; charset=utf-8", scriptText)
 	s.ownerStyle = s.add("owner", ".css", "text/css; charset=utf-8", ownerStyleText)
 	s.ownerScript = s.add("owner", ".js", "text/javascript; charset=utf-8", ownerScriptText)
+	s.postScript = s.add("post", ".js", "text/javascript; charset=utf-8", postScriptText)
 	s.icon = s.add("icon", ".svg", "image/svg+xml", fillIcon(iconText, accent))
 	if s.pages, err = parsePages(); err != nil {
 		return nil, fmt.Errorf("parse pages: %w", err)
@@ -183,7 +190,7 @@ func parsePages() (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "signed-out"} {
+	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "signed-out", "form-post"} {
 		page, err := shared.Clone()
 		if err != nil {
 			return nil, err
@@ -215,6 +222,9 @@ func (s *Set) render(w io.Writer, name, title string, trouble bool, page any) er
 		Styles: []string{s.style}, Scripts: []string{s.script}, Title: title, Trouble: trouble, Wide: name == "access", Page: page}
 	if s.owners {
 		v.Styles, v.Scripts = append(v.Styles, s.ownerStyle), append(v.Scripts, s.ownerScript)
+	}
+	if name == "form-post" {
+		v.Scripts = []string{s.postScript}
 	}
 	return s.write(w, name, "layout", v)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,6 +103,9 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
 		Browser: b.cookies.Browser, Fail: b.pages.Fail,
+	}
+	p.FormPost = func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
+		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)
 	}
 	var err error
 	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})

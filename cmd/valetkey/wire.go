@@ -106,7 +106,7 @@ func wireClients(cfg *config.Config) map[string]*provider.Client {
 		out[c.ID] = &provider.Client{
 			ID: c.ID, Name: c.Name, Secret: c.Secret.Reveal(), Public: c.Public, RedirectURIs: c.RedirectURIs,
 			Audience: c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
-			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins,
+			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins, NoPKCE: !c.Require.PKCE,
 		}
 	}
 	return out

@@ -80,7 +80,7 @@ policies:
   two-day-pin: {name: Two-day PIN, kind: pin, contact: bound, digits: 6, redeem_within: 48h, uses: 1, tries: 5, session: 1h, idle: 15m, scopes: [documents.read]}
   temporary-login: {name: Temporary login, kind: password, mint: {role: [owner]}, email_domain: support.northwind.example, redeem_within: {choices: [1h, 4h, 24h], default: 4h}, uses: unlimited, session: 8h, idle: 30m, scopes: [documents.read]}
 clients:
-  - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
+  - {id: docs, name: Northwind Docs, public: true, redirect_uris: ["%[4]s/callback", "%[6]s/callback"], audience: "https://docs.northwind.example/api", scopes: ["documents.*", "settings.*"], grants: [authorization_code], enforces: introspection}
   - {id: settings, name: Northwind settings, secret: %[5]s, grants: [client_credentials], api: [credentials.mint], owners: customers, owner_proof: trusted}
 `
 
@@ -106,18 +106,32 @@ func start(t *testing.T) *broker {
 // startWith serves under a name of this machine, with these people.
 func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 	t.Helper()
+	b, address := place(t, host)
+	b.serve(fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret, b.elsewhere()))
+	return b
+}
+
+// place finds a broker its address, and starts its app.
+func place(t *testing.T, host string) (b *broker, address string) {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
+	address = l.Addr().String()
 	_ = l.Close()
 	_, port, _ := strings.Cut(address, ":")
-	b := &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
+	b = &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
+	return b, address
+}
+
+// serve runs the program with this configuration until the test is over.
+func (b *broker) serve(text string) {
+	t := b.t
+	t.Helper()
 	dir := t.TempDir()
-	text := fmt.Sprintf(configuration, b.issuer, address, people(b), b.app.URL, apiSecret)
 	if err := os.WriteFile(filepath.Join(dir, "valetkey.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +151,6 @@ func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 		}
 	})
 	b.awaitReady(ended)
-	return b
 }
 
 func (b *broker) awaitReady(ended <-chan struct{}) {
@@ -190,20 +203,30 @@ var passwordHash = sync.OnceValue(func() string {
 		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 2, 19456, 1, 32)))
 })
 
-// callback is the app's redirect URI.
+// elsewhere is the app under its other name, which is another site to browsers.
+func (b *broker) elsewhere() string {
+	return strings.Replace(b.app.URL, "127.0.0.1", "localhost", 1)
+}
+
+// callback is the app's redirect URI. What it is posted, it must be posted whole.
 func (b *broker) callback(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/callback" {
+	if !strings.HasSuffix(r.URL.Path, "/callback") {
 		http.NotFound(w, r)
 		return
 	}
+	got := r.URL.Query()
+	if r.Method == http.MethodPost && r.ParseForm() == nil && len(got) == 0 {
+		got = r.PostForm
+		got.Set("posted", r.Header.Get("Content-Type"))
+	}
 	b.mu.Lock()
-	called := b.called[r.URL.Query().Get("state")]
+	called := b.called[got.Get("state")]
 	b.mu.Unlock()
 	if called != nil {
-		called <- r.URL.Query()
+		called <- got
 	}
 	w.Header().Set("Content-Type", "text/html")
-	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1></html>`)
+	_, _ = io.WriteString(w, `<!doctype html><html lang="en"><title>App</title><link rel="icon" href="data:,"><h1 id="app">Welcome</h1><p id="submission_complete">Done</p></html>`)
 }
 
 // authorize returns the address of an authorization request, and where its
@@ -222,14 +245,20 @@ func (b *broker) authorize(pairs ...string) (string, <-chan url.Values) {
 	return b.issuer + "/authorize?" + params.Encode(), called
 }
 
-// mint makes a PIN for an account.
-func (b *broker) mint(account, name, handle string) string {
+// apiToken is for the management API.
+func (b *broker) apiToken(client, secret string) string {
 	b.t.Helper()
 	var token struct {
 		Access string `json:"access_token"`
 	}
 	b.post("/token", "application/x-www-form-urlencoded", url.Values{"grant_type": {"client_credentials"}, "scope": {"credentials.mint"},
-		"client_id": {"settings"}, "client_secret": {apiSecret}}.Encode(), "", &token)
+		"client_id": {client}, "client_secret": {secret}}.Encode(), "", &token)
+	return token.Access
+}
+
+// mint makes a PIN for an account.
+func (b *broker) mint(account, name, handle string) string {
+	b.t.Helper()
 	body, err := json.Marshal(map[string]any{"policy": "support-pin", "account_name": name, "handle": handle, "ticket": "",
 		"scopes": []string{"documents.read", "settings.write"}, "owner": map[string]any{"sub": "olivia", "name": "Olivia Owner", "email": "o@acme.example", "claims": map[string]any{"role": "owner"}}})
 	if err != nil {
@@ -238,7 +267,7 @@ func (b *broker) mint(account, name, handle string) string {
 	var minted struct {
 		PIN string `json:"pin"`
 	}
-	b.post("/api/v1/accounts/"+account+"/credentials", "application/json", string(body), token.Access, &minted)
+	b.post("/api/v1/accounts/"+account+"/credentials", "application/json", string(body), b.apiToken("settings", apiSecret), &minted)
 	if len(minted.PIN) != 6 {
 		b.t.Fatalf("the minted PIN has %d digits", len(minted.PIN))
 	}

@@ -71,10 +71,11 @@ type Client struct {
 	Require Require `key:"require"`
 }
 
-// Require is what an app must use. Other values than the defaults are not
-// available in this version.
+// Require is what an app must use. PAR and DPoP are not available in this
+// version.
 type Require struct {
-	// PKCE demands a code_challenge with S256 (RFC 7636).
+	// PKCE demands a code_challenge with S256 (RFC 7636). A public app cannot do
+	// without.
 	PKCE bool `key:"pkce" default:"true"`
 	// PAR demands pushed authorization requests (RFC 9126).
 	PAR bool `key:"par" default:"false"`

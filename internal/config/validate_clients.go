@@ -23,7 +23,7 @@ func (k checker) clients() {
 		k.clientOwners(key, c)
 		k.patterns(key+".scopes", c.Scopes)
 		k.audience(key+".audience", c.Audience)
-		k.required(key+".require", c.Require)
+		k.required(key+".require", c.Require, c.Public)
 	}
 }
 
@@ -132,9 +132,12 @@ func (k checker) audience(key, audience string) {
 	}
 }
 
-func (k checker) required(key string, r Require) {
-	if !r.PKCE {
-		k.warn(key+".pkce", "has no effect in this version: every app uses PKCE; remove it")
+func (k checker) required(key string, r Require, public bool) {
+	switch {
+	case !r.PKCE && public:
+		k.bad(key+".pkce", "cannot be false for a public app: PKCE is all that proves who brings a code; remove it")
+	case !r.PKCE:
+		k.warn(key+".pkce", "lets this app sign in without PKCE, for those that cannot do otherwise: whoever takes a code out of a browser can hand it to this app as their own")
 	}
 	if r.PAR {
 		k.bad(key+".par", "cannot be true: pushed authorization requests are not available in this version; remove it")

@@ -118,6 +118,7 @@ func TestClientProblems(t *testing.T) {
 		{"refresh alone", grants, "    grants: [client_credentials, refresh_token] #!", "clients[settings].grants", "without authorization_code"},
 		{"no grant", "  - id: docs\n", "  - id: docs\n    grants: [] #!\n", "clients[docs].grants", "is empty"},
 		{"exchange beside mint", grants, "    grants: [client_credentials, 'urn:ietf:params:oauth:grant-type:token-exchange'] #!", "clients[settings].grants", "both make and use"},
+		{"public without PKCE", "    secret: \"${DOCS_SECRET}\"", "    public: true\n    require: {pkce: false} #!", "clients[docs].require.pkce", "public app"},
 		{"par on", uris, uris + "\n    require: {par: true} #!", "clients[docs].require.par", "not available in this version"},
 		{"dpop on", uris, uris + "\n    require: {dpop: true} #!", "clients[docs].require.dpop", "not available in this version"},
 		{"no owner proof", settings, strings.Replace(marked, "    owner_proof: trusted\n", "", 1), "clients[settings].owner_proof", "is missing"},

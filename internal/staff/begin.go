@@ -37,7 +37,7 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Req
 	}
 	ready := s != nil && a.Fresh(proof(*s, agent), h.Now())
 	switch {
-	case ready && meant(a, *s):
+	case ready && meant(a, *s) && a.Accepts(*s) && !looks(a):
 		h.resume(w, r, a, *s, agent)
 	case a.Wants("none"):
 		h.Provider.Refuse(w, r, a, "login_required", "there is no live support session in this browser that fits the request")
@@ -48,11 +48,17 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, a provider.Req
 	case h.renew(w, r, a, *who):
 	case h.age(who) > 1:
 		h.askWho(w, r, http.StatusOK, a, templates.SignIn{})
+	case a.Spent && s == nil: // before the agent spends another PIN on an account that the app does not mean
+		h.Provider.Refuse(w, r, a, "login_required", "the support session of the id_token_hint has ended")
 	default:
 		h.showRedeem(w, r, http.StatusOK, a, templates.Redeem{Account: hintedAccount(a), Email: hintedEmail(a),
 			Problem: h.over(w, r, a.Browser, agent)}, agent)
 	}
 }
+
+// looks reports whether the app wants the agent to see what they enter, even
+// where they are in already.
+func looks(a provider.Request) bool { return a.Wants("consent") || a.Wants("select_account") }
 
 // resume enters with a session that lives in this browser: a second app, a
 // renewal, or the same app again. It counts as activity.

@@ -71,6 +71,20 @@ type claims struct {
 // ID token says.
 func (v visitApp) exchange(b *browser) claims {
 	b.T.Helper()
+	var c claims
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(v.idToken(b), ".")[1])
+	if err == nil {
+		err = json.Unmarshal(payload, &c)
+	}
+	if err != nil || c.SID == "" {
+		b.T.Fatalf("the ID token says %s (%v)", payload, err)
+	}
+	return c
+}
+
+// idToken takes the code to the token endpoint.
+func (v visitApp) idToken(b *browser) string {
+	b.T.Helper()
 	code := b.Callback.Get("code")
 	if code == "" {
 		b.T.Fatalf("there is no code: callback %v, page %d %s", b.Callback, b.Page.Status, b.Page.Text())
@@ -80,18 +94,10 @@ func (v visitApp) exchange(b *browser) claims {
 	var tokens struct {
 		ID string `json:"id_token"`
 	}
-	var c claims
-	err := json.Unmarshal([]byte(got.Body), &tokens)
-	if err == nil && tokens.ID != "" {
-		var payload []byte
-		if payload, err = base64.RawURLEncoding.DecodeString(strings.Split(tokens.ID, ".")[1]); err == nil {
-			err = json.Unmarshal(payload, &c)
-		}
-	}
-	if err != nil || c.SID == "" {
+	if err := json.Unmarshal([]byte(got.Body), &tokens); err != nil || strings.Count(tokens.ID, ".") != 2 {
 		b.T.Fatalf("the code is worth %d %s (%v)", got.Status, got.Body, err)
 	}
-	return c
+	return tokens.ID
 }
 
 // login signs in one of the staff.

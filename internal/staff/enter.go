@@ -63,7 +63,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, a provider.Reque
 }
 
 // cancel ends the session. Where it was opened for this request, the app is
-// told; an agent who ended the one before goes on to the account they came for.
+// told; an agent who ended the one before goes on to what they came for.
 func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Request) {
 	agent, _ := h.agent(r, a.Browser)
 	s, err := h.here(r.Context(), r, a.Browser, agent)
@@ -75,7 +75,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Requ
 		h.unavailable(w, r, err)
 	case s == nil:
 		h.again(w, r, a)
-	case s.OpenedAt.Before(a.Asked()) && !meant(a, *s):
+	case s.OpenedAt.Before(a.Asked()):
 		h.Cookies.Drop(w, cookieSession)
 		h.again(w, r, a)
 	default:

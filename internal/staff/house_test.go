@@ -2,7 +2,9 @@ package staff
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -97,6 +99,9 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 		Requests: secrets.Sealer("authorization request"), Codes: secrets.Sealer("authorization code"),
 		Access: 5 * time.Minute, Code: time.Minute, Now: h.clock.Now, Log: log,
 		Browser: h.handler.Cookies.Browser, Fail: h.handler.Pages.Fail, Interact: h.handler.Begin,
+		FormPost: func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
+			h.handler.Pages.FormPost(w, r, a.RedirectURI, a.Client, params)
+		},
 	}
 	var err error
 	if p.Ring, err = h.store.Ring(h.t.Context(), p.IDTokenAlgs()); err != nil {

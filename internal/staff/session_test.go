@@ -281,8 +281,8 @@ func TestPromptLogin(t *testing.T) {
 	}
 }
 
-// TestMaxAgeBeforeRedeeming: a proof that is too old for the request or for
-// the connector is renewed first; nothing is used up.
+// TestMaxAgeBeforeRedeeming: a proof that has become too old for the request or
+// for the connector is renewed first; nothing is used up.
 func TestMaxAgeBeforeRedeeming(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -293,9 +293,13 @@ func TestMaxAgeBeforeRedeeming(t *testing.T) {
 		"the connector's": {15*time.Minute + time.Second, nil},
 		"the request's":   {61 * time.Second, []string{"max_age", "60"}},
 	} {
-		b, v := h.browser(), h.app("docs", c.params...)
+		b, v := h.browser(), h.app("docs")
 		b.open(v)
 		b.login("dana")
+		if c.params != nil { // a proof from before the request
+			v = h.app("docs", c.params...)
+			b.open(v)
+		}
 		form := b.Page
 		if c.wait > 10*time.Minute { // longer than a request lives
 			h.clock.Add(c.wait - time.Minute)

@@ -24,13 +24,35 @@ type Pages struct {
 // belongs to, if any: Chromium applies form-action to the redirect that follows
 // a form, so its origin has to be allowed.
 func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, returnTo string, render func(io.Writer) error) {
+	p.write(w, r, status, actions(returnTo), render)
+}
+
+// actions are the sources that forms of a page may lead to.
+func actions(returnTo string) string {
+	if origin := Origin(returnTo); origin != "" {
+		return "'self' " + origin
+	}
+	return "'self'"
+}
+
+// FormPost sends the browser to an app's redirect URI with a form of these
+// values, which can go to that origin and nowhere else.
+func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, to, client string, values url.Values) {
+	page := templates.FormPost{Client: client, Action: to, Values: map[string]string{}}
+	for name := range values {
+		page.Values[name] = values.Get(name)
+	}
+	p.write(w, r, http.StatusOK, Origin(to), func(w io.Writer) error { return p.Set.FormPost(w, page) })
+}
+
+func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, action string, render func(io.Writer) error) {
 	var body bytes.Buffer
 	if err := render(&body); err != nil {
 		p.Log.ErrorContext(r.Context(), "a page could not be rendered", "path", r.URL.Path, "error", err)
 		http.Error(w, "The page cannot be shown. Try again later.", http.StatusInternalServerError)
 		return
 	}
-	Headers(w.Header(), returnTo)
+	headers(w.Header(), action)
 	if p.Live {
 		h := w.Header()
 		h.Set("Content-Security-Policy", h.Get("Content-Security-Policy")+"; connect-src 'self'")
@@ -40,12 +62,8 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, return
 	_, _ = w.Write(body.Bytes())
 }
 
-// Headers sets what protects a page.
-func Headers(h http.Header, returnTo string) {
-	action := "'self'"
-	if origin := Origin(returnTo); origin != "" {
-		action += " " + origin
-	}
+// headers sets what protects a page, whose forms lead to these sources.
+func headers(h http.Header, action string) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "+
 		"form-action "+action+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Referrer-Policy", "no-referrer")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -49,7 +50,7 @@ func TestHeadersOfEveryPage(t *testing.T) {
 		got := get(p.Visitor(nil, f), "/").Header()
 		for header, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
-			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin", "Access-Control-Allow-Origin": "",
 		} {
 			if got.Get(header) != want {
 				t.Errorf("%s: %s is %q, want %q", name, header, got.Get(header), want)
@@ -83,9 +84,33 @@ func TestFormAction(t *testing.T) {
 		"://":                                "form-action 'self';",
 	} {
 		h := http.Header{}
-		Headers(h, uri)
+		headers(h, actions(uri))
 		if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", uri, csp, want)
+		}
+	}
+}
+
+// TestFormPostLeadsToTheAppAlone: its form goes to the redirect URI's origin,
+// not even back here.
+func TestFormPostLeadsToTheAppAlone(t *testing.T) {
+	t.Parallel()
+	p, _ := newPages(t)
+	for uri, want := range map[string]string{
+		"https://docs.example/callback?a=b":  "form-action https://docs.example;",
+		"https://docs.example:8443/callback": "form-action https://docs.example:8443;",
+		"http://127.0.0.1:4711/callback":     "form-action http://127.0.0.1:4711;",
+	} {
+		w := httptest.NewRecorder()
+		p.FormPost(w, httptest.NewRequest(http.MethodGet, "/authorize", nil), uri, "Docs", url.Values{"code": {"c+d"}, "state": {""}})
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: %s, want %s", uri, csp, want)
+		}
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `name="code" value="c&#43;d"`) || !strings.Contains(w.Body.String(), `name="state" value=""`) {
+			t.Errorf("%s: %d %s", uri, w.Code, w.Body)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: %v", uri, w.Header())
 		}
 	}
 }

@@ -65,10 +65,11 @@ type cluster struct {
 	password string
 	port     int
 	child    *child
+	more     []string // settings beyond those of tests, which they override
 }
 
 // startCluster initialises a cluster in a new folder and starts its server.
-func startCluster() (*cluster, error) {
+func startCluster(settings ...string) (*cluster, error) {
 	if _, err := programs(); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func startCluster() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{folder: dir, password: rand.Text()}
+	c := &cluster{folder: dir, password: rand.Text(), more: settings}
 	if err := c.start(who); err != nil {
 		c.stop()
 		return nil, err
@@ -167,6 +168,9 @@ func (c *cluster) settings() []string {
 		"logging_collector=off",
 		"log_destination=stderr",
 	} {
+		args = append(args, "-c", setting)
+	}
+	for _, setting := range c.more {
 		args = append(args, "-c", setting)
 	}
 	return args

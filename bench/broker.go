@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// build compiles the broker as it is released.
+func build(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "valetkey")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "./cmd/valetkey")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the broker (run this from the project's folder): %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// broker is one installation, and its node that is measured.
+type broker struct {
+	program string
+	dir     string
+	db      *database
+	issuer  string
+	secret  string // of every client
+	took    time.Duration
+	cmd     *exec.Cmd
+	ended   chan error
+	log     *os.File
+}
+
+const staffPassword = "a long password of the bench"
+
+// newBroker writes the configuration of an installation with an empty database.
+func newBroker(program string, db *database, alg string) (*broker, error) {
+	dir, err := os.MkdirTemp("", "valetkey-bench-")
+	if err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{program: program, dir: dir, db: db, issuer: fmt.Sprintf("http://127.0.0.1:%d", port), secret: rand.Text() + rand.Text()}
+	salt := []byte(rand.Text())[:16]
+	hash := fmt.Sprintf("$argon2id$v=19$m=8192,t=1,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
+		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 1, 8192, 1, 32)))
+	dsn := db.dsn
+	if dsn == "" {
+		dsn = "sqlite:" + filepath.Join(dir, "valetkey.db")
+	}
+	people := make([]string, 0, maxClients)
+	for i := range maxClients { // one a client: the limits on guessing are per agent
+		people = append(people, fmt.Sprintf(`{username: agent%d, name: Agent %d, password_hash: "%s"}`, i, i, hash))
+	}
+	text := strings.NewReplacer("STAFF", strings.Join(people, ", "), "ISSUER", b.issuer, "LISTEN", strings.TrimPrefix(b.issuer, "http://"), "DATABASE", dsn,
+		"SECRETS", filepath.Join(dir, "valetkey.secrets"), "HASH", hash, "SECRET", b.secret, "ALG", alg).Replace(configuration)
+	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	out, err := exec.Command(program, "secrets", "init", "--config", b.config()).CombinedOutput() //nolint:gosec // built by us
+	if err != nil {
+		return nil, fmt.Errorf("valetkey secrets init: %w\n%s", err, out)
+	}
+	return b, nil
+}
+
+func (b *broker) config() string { return filepath.Join(b.dir, "valetkey.yaml") }
+
+// start starts the node and waits until it is ready.
+func (b *broker) start(ctx context.Context) (err error) {
+	if b.log, err = os.Create(filepath.Join(b.dir, "log")); err != nil {
+		return err
+	}
+	b.cmd, b.ended = exec.Command(b.program, "serve", "--config", b.config()), make(chan error, 1) //nolint:gosec // built by us
+	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
+	begun := time.Now()
+	if err := b.cmd.Start(); err != nil {
+		return err
+	}
+	go func() { b.ended <- b.cmd.Wait() }()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	again := time.NewTicker(2 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if r, err := http.Get(b.issuer + "/readyz"); err == nil {
+			_ = r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				b.took = time.Since(begun)
+				return nil
+			}
+		}
+		select {
+		case <-again.C:
+		case err := <-b.ended:
+			said, _ := os.ReadFile(filepath.Join(b.dir, "log"))
+			return fmt.Errorf("the broker ended at once: %w\n%s", err, said)
+		case <-ctx.Done():
+			return errors.New("the broker did not become ready")
+		}
+	}
+}
+
+// stop ends the node as an operator does.
+func (b *broker) stop() error {
+	if b.cmd == nil {
+		return nil
+	}
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case err := <-b.ended:
+		b.cmd = nil
+		return err
+	case <-time.After(30 * time.Second):
+		_ = b.cmd.Process.Kill()
+		return errors.New("the broker did not stop")
+	}
+}
+
+// remove ends the node, and leaves nothing of the installation.
+func (b *broker) remove() {
+	_ = b.stop()
+	_ = os.RemoveAll(b.dir)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+const configuration = `
+issuer: ISSUER
+listen: LISTEN
+database: DATABASE
+secrets: SECRETS
+drain: 0s
+log: {level: warn}
+brand: {product: Bench, support: Bench Support}
+owners:
+  - {id: customers, local: [{username: nobody, password_hash: "HASH", claims: {id: none}}], account: {id: id, name: id, handle: id}}
+agents:
+  - {id: local, max_age: 8h, local: [STAFF]}
+scopes:
+  documents.read:   {label: View documents, kind: view}
+  documents.write:  {label: Edit documents, kind: change}
+  documents.delete: {label: Delete documents, kind: delete}
+policies:
+  holder: {name: Temporary login, kind: password, email_domain: support.bench.example, redeem_within: 24h, uses: unlimited, session: 8h, idle: 30m, scopes: [documents.read, documents.write], agent: holder}
+  login:  {name: Team login, kind: password, email_domain: support.bench.example, redeem_within: 24h, uses: unlimited, session: 8h, idle: 30m, scopes: [documents.read, documents.write]}
+  pin:    {name: Support PIN, kind: pin, digits: 6, redeem_within: 15m, uses: 1, tries: 5, session: 30m, idle: 10m, scopes: [documents.read]}
+clients:
+  - {id: docs, secret: "SECRET", redirect_uris: ["http://127.0.0.1:1/callback"], audience: "https://docs.bench.example/api", scopes: ["documents.*"], grants: [authorization_code, refresh_token], enforces: guard, id_token_alg: ALG}
+  - {id: docs-api, secret: "SECRET", audience: "https://docs.bench.example/api", grants: [client_credentials], api: [actions.write, endings.read]}
+  - {id: settings, secret: "SECRET", grants: [client_credentials], api: [credentials.mint, credentials.read, credentials.revoke, record.read], owners: customers, owner_proof: trusted}
+`
