@@ -120,6 +120,23 @@ func TestResetForgetsTheCursorAndNoEnding(t *testing.T) {
 	}, c.change)
 }
 
+// TestResetWithinAnEpoch: a place that was forgotten is not asked for again.
+func TestResetWithinAnEpoch(t *testing.T) {
+	c := &cursors{}
+	bubble(t, func(w *world) {
+		w.ends("s1")
+		w.broker.Emit("event: reset\ndata: {}\n\n")
+		time.Sleep(3 * time.Second)
+		w.broker.Down()
+		synctest.Wait()
+		w.broker.Up()
+		time.Sleep(time.Second)
+		if got := c.all(); len(got) != 2 || got[1] != "" {
+			w.Fatalf("the streams began at %q", got)
+		}
+	}, c.change)
+}
+
 func TestWhatIsNotUnderstoodMeansAsking(t *testing.T) {
 	for name, text := range map[string]string{
 		"an unknown event":            "event: narrowed\ndata: {}\n\n",
