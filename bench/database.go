@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -67,19 +71,42 @@ func (d *database) commits() (n int64) {
 // usage is what has been used up until now.
 type usage struct {
 	broker, database time.Duration // of processor
-	commits          int64
+	commits          int64         // by PostgreSQL's count of transactions that wrote; by the broker's on SQLite
+	statements       int64         // by the broker's count
 }
 
 func (u usage) minus(before usage) usage {
-	return usage{u.broker - before.broker, u.database - before.database, u.commits - before.commits}
+	return usage{u.broker - before.broker, u.database - before.database, u.commits - before.commits, u.statements - before.statements}
 }
 
 func (b *broker) usage() usage {
-	u := usage{broker: processor(b.cmd.Process.Pid), commits: b.db.commits()}
+	u := usage{broker: processor(b.cmd.Process.Pid)}
+	u.commits, u.statements = b.counted()
 	if b.db.server != nil {
-		u.database = family(b.db.server.Pid())
+		u.database, u.commits = family(b.db.server.Pid()), b.db.commits()
 	}
 	return u
+}
+
+var counter = regexp.MustCompile(`(?m)^valetkey_database_(commits|statements)_total (\S+)$`)
+
+// counted asks the broker what it has done in its database.
+func (b *broker) counted() (commits, statements int64) {
+	r, err := http.Get(b.issuer + "/metrics")
+	if err != nil {
+		return 0, 0
+	}
+	defer func() { _ = r.Body.Close() }()
+	text, _ := io.ReadAll(r.Body)
+	for _, found := range counter.FindAllStringSubmatch(string(text), -1) {
+		n, _ := strconv.ParseFloat(found[2], 64)
+		if found[1] == "commits" {
+			commits = int64(n)
+		} else {
+			statements = int64(n)
+		}
+	}
+	return commits, statements
 }
 
 func sizeOf(file string) int64 {

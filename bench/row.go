@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const header = "database  mode                 clients      per second     p50 ms     p99 ms   broker CPU ms   database CPU ms   commits"
+const header = "database  mode                 clients      per second     p50 ms     p99 ms   broker CPU ms   database CPU ms   commits  statements"
 
 // warmUp is how long each row runs before it is measured.
 const warmUp = 300 * time.Millisecond
@@ -39,8 +39,8 @@ func row(ctx context.Context, p plan, b *broker, m mode, n int) error {
 	used := b.usage().minus(before)
 	slices.Sort(took)
 	ops := float64(len(took))
-	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f\n", b.db.name, m.name, n, ops/elapsed.Seconds(),
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(used.broker)/ops, ms(used.database)/ops, float64(used.commits)/ops)
+	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f %11.2f\n", b.db.name, m.name, n, ops/elapsed.Seconds(),
+		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(used.broker)/ops, ms(used.database)/ops, float64(used.commits)/ops, float64(used.statements)/ops)
 	return nil
 }
 

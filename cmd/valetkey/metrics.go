@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/revocation"
 )
 
@@ -17,6 +18,15 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  prometheus.Histogram
+}
+
+// counted adds what the store counts.
+func (m *metrics) counted(s *store.Store) {
+	counter := func(name, help string, value func() int64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	counter("valetkey_database_commits_total", "Transactions committed.", func() int64 { n, _ := s.Counts(); return n })
+	counter("valetkey_database_statements_total", "Statements run, the beginnings and ends of transactions included.", func() int64 { _, n := s.Counts(); return n })
 }
 
 // follow adds what the feed of endings says of itself.

@@ -98,6 +98,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	var leaving atomic.Bool
 	m := newMetrics()
 	m.follow(b.feed, b.endings)
+	m.counted(b.store)
 	root := http.NewServeMux()
 	root.HandleFunc("/readyz", func(w http.ResponseWriter, req *http.Request) { ready(w, req, b, &leaving) })
 	if cfg.Metrics == "" {

@@ -38,7 +38,10 @@ type Proof struct {
 // Agent is the person as a member of the support staff.
 func (p Proof) Agent() credentials.Agent {
 	return credentials.Agent{Issuer: p.Issuer, Subject: p.Subject, Name: p.Name, Email: p.Email,
-		Connector: p.Connector, AuthTime: p.AuthTime, AMR: p.AMR}
+		Connector: p.Connector,
+		// As exact as the database keeps it, or the same proof would look newer
+		// than the session that was opened with it.
+		AuthTime: p.AuthTime.Truncate(time.Microsecond), AMR: p.AMR}
 }
 
 // Owner is the person as an owner or authorised user of an account. Their

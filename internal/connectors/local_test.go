@@ -373,3 +373,13 @@ func TestCodeInDoubt(t *testing.T) {
 		}
 	}
 }
+
+// TestAProofIsAsExactAsTheDatabase: read back from a session, it is not older than
+// the proof that the session was opened with.
+func TestAProofIsAsExactAsTheDatabase(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 2, 14, 2, 0, 123456789, time.UTC)
+	if got := (Proof{AuthTime: at}).Agent().AuthTime; !got.Equal(time.UnixMicro(at.UnixMicro())) {
+		t.Errorf("a proof of %v is one of %v", at, got)
+	}
+}

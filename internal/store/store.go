@@ -35,18 +35,19 @@ type Client struct {
 
 // Store implements credentials.Store and credentials.Reader.
 type Store struct {
-	engine   *engine
-	now      func() time.Time
-	log      *slog.Logger
-	secrets  *keys.Secrets
-	clients  map[string]Client
-	wake     chan struct{} // holds one while there may be endings that nobody has read
-	prepared sync.Map      // statement text → *sql.Stmt, where the engine wants it
-	clockBad atomic.Bool
-	limit    time.Duration                // of one verb
-	flight   time.Duration                // of an attempt; see flightLimit
-	ID       string                       // of the installation
-	probe    func(statement string) error // nil but in tests: sees each statement first, and may fail it
+	engine              *engine
+	now                 func() time.Time
+	log                 *slog.Logger
+	secrets             *keys.Secrets
+	clients             map[string]Client
+	wake                chan struct{} // holds one while there may be endings that nobody has read
+	prepared            sync.Map      // statement text → *sql.Stmt, where the engine wants it
+	clockBad            atomic.Bool
+	commits, statements atomic.Int64
+	limit               time.Duration                // of one verb
+	flight              time.Duration                // of an attempt; see flightLimit
+	ID                  string                       // of the installation
+	probe               func(statement string) error // nil but in tests: sees each statement first, and may fail it
 }
 
 var (

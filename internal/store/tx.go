@@ -89,7 +89,10 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 		return err
 	}
 	if err = q.Commit(); err == nil {
-		err = s.probed("COMMITTED")
+		s.commits.Add(1)
+		if s.probe != nil {
+			err = s.probe("COMMITTED")
+		}
 	}
 	if err != nil && !passing(err) {
 		return fmt.Errorf("%w: %w", credentials.ErrUnknownResult, err)
@@ -103,8 +106,13 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	return err
 }
 
-// probed asks the probe of a test, if there is one.
+// Counts are how many transactions have been committed, and statements run in
+// them and besides, since the store was opened.
+func (s *Store) Counts() (commits, statements int64) { return s.commits.Load(), s.statements.Load() }
+
+// probed counts a statement, and asks the probe of a test, if there is one.
 func (s *Store) probed(statement string) error {
+	s.statements.Add(1)
 	if s.probe == nil {
 		return nil
 	}

@@ -1,0 +1,123 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// ackEvery is how much time lies between two receipts at least.
+const ackEvery = 250 * time.Millisecond
+
+// acks are the receipts of this instance: cumulative, so that one stands for all
+// before it.
+type acks struct {
+	mu      sync.Mutex
+	newest  cursor
+	applied instant
+	due     chan struct{}
+}
+
+func newAcks() *acks { return &acks{due: make(chan struct{}, 1)} }
+
+// reached notes that everything up to a place is applied.
+func (a *acks) reached(at cursor, now instant) {
+	a.mu.Lock()
+	a.newest, a.applied = at, now
+	a.mu.Unlock()
+	select {
+	case a.due <- struct{}{}:
+	default: // it will see this too
+	}
+}
+
+func (a *acks) get() (cursor, instant) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.newest, a.applied
+}
+
+// acknowledge sends receipts: at once after a quiet time, else at most every
+// ackEvery; again until one is taken.
+func (g *Guard) acknowledge(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.acks.due:
+		}
+		for pause := ackEvery; ; pause = min(2*pause, longPause) {
+			err := g.acknowledgeOnce(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				break
+			}
+			g.log.WarnContext(ctx, "guard: a receipt was not taken", "error", err)
+			sleep(ctx, pause)
+		}
+		sleep(ctx, ackEvery)
+	}
+}
+
+func (g *Guard) acknowledgeOnce(ctx context.Context) error {
+	at, applied := g.acks.get()
+	age := g.clock.read().mono - applied.mono
+	status, err := g.post(ctx, "/api/v1/endings/ack", struct {
+		Instance string `json:"instance"`
+		ID       string `json:"id"`
+		Age      int64  `json:"age_ms"`
+	}{g.cfg.Instance, at.String(), age / int64(time.Millisecond)}, nil)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusConflict: // of an epoch that is over: the next event is of the new one
+		return nil
+	case status >= 400 && status < 500 && status != http.StatusUnauthorized && status != http.StatusTooManyRequests:
+		g.log.ErrorContext(ctx, "guard: receipts are refused; the customer is not shown that this app obeys", "status", status)
+		return nil
+	case status != http.StatusNoContent && status != http.StatusOK:
+		return fmt.Errorf("the broker answered %d", status)
+	}
+	return nil
+}
+
+// post sends JSON to the broker's API and reads the answer's into out. An API
+// token that is refused is replaced once.
+func (g *Guard) post(ctx context.Context, path string, in, out any) (status int, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return 0, err
+	}
+	for range 2 {
+		b, err := g.apiToken(ctx, renewAt)
+		if err != nil {
+			return 0, err
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.cfg.Issuer+path, bytes.NewReader(body))
+		if err != nil {
+			return 0, err
+		}
+		r.Header.Set("Authorization", "Bearer "+b.token)
+		r.Header.Set("Content-Type", "application/json")
+		a, err := g.send(r)
+		if err != nil {
+			return 0, err
+		}
+		if a.status == http.StatusUnauthorized {
+			g.token.forget(b)
+			continue
+		}
+		if out != nil && json.Unmarshal(a.body, out) != nil && a.status < 300 {
+			return a.status, errors.New("the broker's answer is no JSON")
+		}
+		return a.status, nil
+	}
+	return http.StatusUnauthorized, nil
+}

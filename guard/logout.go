@@ -1,0 +1,88 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// End ends the support session of the browser: at the broker, so for every app,
+// and then here. It is a POST from a page of this app. Where the broker cannot be
+// reached nothing has ended, and that is what is said.
+func (l *Login) End(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		l.wrongMethod(w, r, http.MethodPost)
+		return
+	}
+	if err := l.csrf.Check(r); err != nil {
+		l.refuse(w, r, &Refusal{Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from a page of another site"})
+		return
+	}
+	k, has := l.held(r)
+	if has && !l.isOver(k) {
+		// Whoever closes the tab now has still asked for it.
+		if err := l.revoke(context.WithoutCancel(r.Context()), k); err != nil {
+			l.guard.log.ErrorContext(r.Context(), "a support session could not be ended", "sid", k.SID, "error", err)
+			l.say(w, r, Notice{Status: http.StatusServiceUnavailable, Code: "not_yet_ended", Title: "Your support session has not ended yet",
+				Text:    "The broker that lends access cannot be reached. You are still in support mode.",
+				Advice:  "Press End again in a moment. The customer can end it, too.",
+				Actions: []NoticeAction{{Label: "End", URL: l.cfg.EndPath, Post: true}}})
+			return
+		}
+		l.guard.end(k.SID)
+	}
+	l.cookies.set(w, supportName, "", -1)
+	l.left(w, r, has)
+}
+
+// held is the support session of a browser, if its cookie can be read.
+func (l *Login) held(r *http.Request) (kept, bool) {
+	value, found := l.cookies.get(r, supportName)
+	k, err := l.opened(value)
+	return k, found && err == nil
+}
+
+// left tells an agent that they are out of support mode.
+func (l *Login) left(w http.ResponseWriter, r *http.Request, ended bool) {
+	w.Header().Set("Cache-Control", "no-store")
+	switch {
+	case !wantsPage(r):
+		w.WriteHeader(http.StatusNoContent)
+	case l.cfg.AfterEnd != "":
+		http.Redirect(w, r, l.cfg.AfterEnd, http.StatusSeeOther)
+	default:
+		text := "The session has ended, at every app."
+		if !ended {
+			text = "This browser has no support session."
+		}
+		l.say(w, r, Notice{Status: http.StatusOK, Code: "ended", Title: "You have left support mode", Text: text,
+			Actions: []NoticeAction{{Label: "Start page", URL: l.cfg.Home}, {Label: "Help another customer", URL: l.cfg.StartPath}}})
+	}
+}
+
+// isOver reports whether there is nothing left to end.
+func (l *Login) isOver(k kept) bool {
+	_, err := l.guard.ledger.find(k.SID)
+	return errors.Is(err, ErrEnded) || !l.guard.wall().Before(k.EndsAt)
+}
+
+// revoke takes a session's token back, and so the session (RFC 7009). The refresh
+// token is found whatever has become of the keys since; of an access token even
+// an expired one says which session is to end.
+func (l *Login) revoke(ctx context.Context, k kept) error {
+	at, err := l.guard.broker(ctx)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"token": {k.Access}, "token_type_hint": {"access_token"}}
+	if k.Refresh != "" {
+		form = url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}}
+	}
+	status, _, err := l.post(ctx, at.Revocation, form)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("the revocation endpoint answers %d", status)
+	}
+	return err
+}

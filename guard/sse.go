@@ -1,0 +1,104 @@
+package guard
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+const (
+	maxLine  = 4 << 10
+	maxEvent = 16 << 10
+)
+
+// event is one Server-Sent Event (WHATWG HTML, section 9.2).
+type event struct {
+	name  string
+	id    string
+	hasID bool
+	data  []byte        // valid until the next event is read
+	retry time.Duration // asked for before this event; 0 for nothing
+}
+
+var errStream = errors.New("the feed is not one of Server-Sent Events, or is too long for one")
+
+// events reads a stream. Lines end with LF or CRLF; a lone CR, which the standard
+// allows too, is an error here and not the end of a line.
+type events struct {
+	lines *bufio.Reader
+	seen  func() // something has come, if only a comment
+	data  []byte
+}
+
+func newEvents(r io.Reader, seen func()) *events {
+	return &events{lines: bufio.NewReaderSize(r, maxLine), seen: seen}
+}
+
+// next returns the next event, a retry alone being one without a name. An event
+// that the stream's end cuts off is dropped, as the standard says.
+func (e *events) next() (event, error) {
+	var ev event
+	size, named := 0, false
+	e.data = e.data[:0]
+	for {
+		line, err := e.line()
+		if err != nil {
+			return event{}, err
+		}
+		if size += len(line); size > maxEvent {
+			return event{}, errStream
+		}
+		if len(line) == 0 {
+			if named || ev.retry > 0 || ev.hasID {
+				ev.data = bytes.TrimSuffix(e.data, []byte("\n"))
+				return ev, nil
+			}
+			size = 0 // after a comment, or between events
+			continue
+		}
+		named = e.field(&ev, line) || named
+	}
+}
+
+// field takes one line in, and reports whether it makes an event.
+func (e *events) field(ev *event, line []byte) bool {
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	value = bytes.TrimPrefix(value, []byte(" "))
+	switch string(name) {
+	case "event":
+		ev.name = string(value)
+		return true
+	case "data":
+		e.data = append(append(e.data, value...), '\n')
+		return true
+	case "id":
+		if bytes.IndexByte(value, 0) < 0 {
+			ev.id, ev.hasID = string(value), true
+		}
+	case "retry":
+		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+			ev.retry = time.Duration(ms) * time.Millisecond
+		}
+	}
+	return false // a comment, or what the standard says to ignore
+}
+
+// line reads one line without its end; a stream's last one has to have one.
+func (e *events) line() ([]byte, error) {
+	line, err := e.lines.ReadSlice('\n')
+	if err != nil {
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = errStream
+		}
+		return nil, err
+	}
+	e.seen()
+	line = bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return nil, errStream
+	}
+	return line, nil
+}

@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	timeout = 5 * time.Second // of a request to the broker
+	maxBody = 256 << 10       // of a response
+)
+
+// answer is a response of the broker.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// newClient follows no redirect: where the broker is, the configuration says.
+func newClient(from *http.Client, limit time.Duration) *http.Client {
+	client := &http.Client{Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if from != nil {
+		client.Transport = from.Transport
+	}
+	return client
+}
+
+// send sends a request to the broker and reads the response, within limits.
+func (g *Guard) send(r *http.Request) (answer, error) {
+	response, err := g.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was only read
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = errors.New("the response is too long")
+	}
+	return answer{response.StatusCode, response.Header, body}, err
+}
+
+// do is send for who needs no header.
+func (g *Guard) do(r *http.Request) (status int, body []byte, err error) {
+	a, err := g.send(r)
+	return a.status, a.body, err
+}
+
+// form makes a POST to one of the broker's OAuth endpoints, with the client's
+// credentials (client_secret_basic, RFC 6749 section 2.3.1).
+func (g *Guard) form(ctx context.Context, endpoint string, values url.Values) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(values.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	secret := url.QueryEscape(g.cfg.ClientID) + ":" + url.QueryEscape(g.cfg.ClientSecret)
+	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(secret)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r, nil
+}
+
+// origin checks that a URL is https, or http on loopback, and returns scheme and
+// host.
+func origin(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, "?#") {
+		return "", fmt.Errorf("%q is not the URL of a server", text)
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return "", fmt.Errorf("%q must be https: http is for loopback only", text)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
