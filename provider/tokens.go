@@ -62,14 +62,35 @@ type sessionClaims struct {
 // accessClaims are an access token's (RFC 9068). Tokens of the management API
 // have no session part.
 type accessClaims struct {
-	Issuer   string `json:"iss"`
-	Audience string `json:"aud"`
-	ClientID string `json:"client_id"`
-	Expires  int64  `json:"exp"`
-	Issued   int64  `json:"iat"`
-	ID       string `json:"jti"`
-	Scope    string `json:"scope"`
+	Issuer   string  `json:"iss"`
+	Audience string  `json:"aud"`
+	ClientID string  `json:"client_id"`
+	Expires  int64   `json:"exp"`
+	Issued   int64   `json:"iat"`
+	ID       string  `json:"jti"`
+	Scope    string  `json:"scope"`
+	Status   *status `json:"status,omitempty"`
 	sessionClaims
+}
+
+// status says where apps that know nothing of the endings can look the session
+// up (draft-ietf-oauth-status-list section 6.1).
+type status struct {
+	List statusPlace `json:"status_list"`
+}
+
+type statusPlace struct {
+	Index int64  `json:"idx"`
+	URI   string `json:"uri"`
+}
+
+// statusOf is nil for a session from before there was a list.
+func (p *Provider) statusOf(s credentials.Session) *status {
+	if s.StatusIndex == 0 {
+		return nil
+	}
+	list, place := credentials.StatusList(s.StatusIndex)
+	return &status{statusPlace{place, credentials.StatusURI(p.Issuer, list)}}
 }
 
 // idClaims are an ID token's (OpenID Connect Core 1.0 section 2).
@@ -152,7 +173,7 @@ func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string,
 	claims := p.claimsOf(s, c)
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
 		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: id,
-		Scope: strings.Join(scope, " "), sessionClaims: claims,
+		Scope: strings.Join(scope, " "), Status: p.statusOf(s), sessionClaims: claims,
 	})
 	return token, expires, err
 }

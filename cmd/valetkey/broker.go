@@ -127,6 +127,7 @@ func (b *broker) router() http.Handler {
 		b.wireOwner().Mount(r)
 	}
 	b.wireAPI().Mount(r)
+	r.PathPrefix(credentials.StatusPath).Handler(b.wireStatusLists())
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		b.pages.Fail(w, req, http.StatusNotFound, "There is nothing at this address.")
 	})
