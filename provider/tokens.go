@@ -164,6 +164,24 @@ func subjectOf(s credentials.Session, c *Client) string {
 	return "guest:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
+// SubjectAt is the sub that the apps of an audience see in a session's tokens, for
+// those who speak of the session elsewhere; empty where they do not see one and
+// the same.
+func (p *Provider) SubjectAt(s credentials.Session, audience string) string {
+	found := ""
+	for _, c := range p.Clients {
+		if c.Audience != audience || slices.Equal(c.Grants, []string{grantClient}) { // it holds no token of a session
+			continue
+		}
+		sub := subjectOf(s, c)
+		if found != "" && found != sub || c.Subject == "owner" && s.OwnerSub == "" { // erased
+			return ""
+		}
+		found = sub
+	}
+	return found
+}
+
 // accessToken builds and signs an access token of a session.
 func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string, id string, now time.Time) (string, int64, error) {
 	expires, err := p.expiry(now, s.EndsAt)
