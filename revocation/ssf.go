@@ -37,6 +37,7 @@ type SSF struct {
 	// Sign signs a Security Event Token.
 	Sign    func(payload []byte) (string, error)
 	Headers *keys.Sealer // of Authorization headers
+	Client  *http.Client // calls receivers: NewPushClient
 	Logger  *slog.Logger
 	// Most is how many events a stream holds, Keep for how long.
 	Most int

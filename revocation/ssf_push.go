@@ -25,12 +25,14 @@ const (
 	maxReply    = 4 << 10          // bytes
 )
 
-// pushClient calls receivers. It follows no redirect: where events go is in the
-// configuration.
-var pushClient = &http.Client{
-	Timeout:       pushTimeout,
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+// NewPushClient makes what calls receivers. It follows no redirect: where events
+// go is in the configuration.
+func NewPushClient() *http.Client {
+	return &http.Client{
+		Timeout:       pushTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+	}
 }
 
 // errDead says that a receiver will never take an event.
@@ -104,7 +106,7 @@ func (s *SSF) deliver(ctx context.Context, x store.SSFStream, e store.SSFEvent) 
 		}
 		r.Header.Set("Authorization", string(header))
 	}
-	answer, err := pushClient.Do(r)
+	answer, err := s.Client.Do(r)
 	if err != nil {
 		return err
 	}

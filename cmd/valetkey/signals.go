@@ -27,7 +27,7 @@ func (b *broker) wireSignals() *revocation.SSF {
 			c, err := b.apiCaller(ctx, bearer)
 			return c.Client, c.Scopes, err
 		},
-		Subject: b.subjectAt, Headers: b.secrets.Sealer("ssf authorization header"), Logger: b.log,
+		Subject: b.subjectAt, Headers: b.secrets.Sealer("ssf authorization header"), Client: revocation.NewPushClient(), Logger: b.log,
 		Sign: func(payload []byte) (string, error) {
 			return b.provider.Ring.Sign(keys.ForID, "RS256", keys.TypEvent, payload)
 		},
