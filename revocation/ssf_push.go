@@ -115,14 +115,17 @@ func (s *SSF) deliver(ctx context.Context, x store.SSFStream, e store.SSFEvent) 
 	return judge(answer.StatusCode, body)
 }
 
-// judge reads an answer: any success is one, and a refusal that says why is for
-// good (section 2.3). Everything else may pass.
+// ourFault are refusals of the caller, not of the event (section 2.4).
+var ourFault = []string{"", "authentication_failed", "access_denied"}
+
+// judge reads an answer: any success is one, and a refusal that says what is wrong
+// with the event is for good (section 2.3). Everything else may pass.
 func judge(status int, body []byte) error {
 	if status >= 200 && status < 300 {
 		return nil
 	}
 	var why setError
-	if status == http.StatusBadRequest && json.Unmarshal(bytes.TrimSpace(body), &why) == nil && why.Code != "" {
+	if status == http.StatusBadRequest && json.Unmarshal(bytes.TrimSpace(body), &why) == nil && !slices.Contains(ourFault, why.Code) {
 		return fmt.Errorf("%w: %q %q", errDead, cut(why.Code), cut(why.Description))
 	}
 	return fmt.Errorf("the receiver answers with status %d", status)

@@ -114,11 +114,19 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		}, false},
 		"400 without a reason":   {func(w http.ResponseWriter) { w.WriteHeader(400) }, true},
 		"400 with a strange one": {func(w http.ResponseWriter) { w.WriteHeader(400); _, _ = io.WriteString(w, `{"err":""}`) }, true},
-		"unauthorized":           {func(w http.ResponseWriter) { w.WriteHeader(401) }, true},
-		"too many requests":      {func(w http.ResponseWriter) { w.WriteHeader(429) }, true},
-		"an error":               {func(w http.ResponseWriter) { w.WriteHeader(500) }, true},
-		"a redirect":             {func(w http.ResponseWriter) { w.Header().Set("Location", elsewhere.URL); w.WriteHeader(307) }, true},
-		"an endless answer":      {func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = w.Write(make([]byte, 1<<20)) }, true},
+		"401 with a reason": {func(w http.ResponseWriter) {
+			w.WriteHeader(401)
+			_, _ = io.WriteString(w, `{"err":"invalid_request"}`)
+		}, true},
+		"400 because of us": {func(w http.ResponseWriter) {
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, `{"err":"authentication_failed"}`)
+		}, true},
+		"unauthorized":      {func(w http.ResponseWriter) { w.WriteHeader(401) }, true},
+		"too many requests": {func(w http.ResponseWriter) { w.WriteHeader(429) }, true},
+		"an error":          {func(w http.ResponseWriter) { w.WriteHeader(500) }, true},
+		"a redirect":        {func(w http.ResponseWriter) { w.Header().Set("Location", elsewhere.URL); w.WriteHeader(307) }, true},
+		"an endless answer": {func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = w.Write(make([]byte, 1<<20)) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

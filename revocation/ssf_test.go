@@ -95,6 +95,7 @@ func TestEventsGoToThoseWhoHeldATokenOnly(t *testing.T) {
 		id, first := one.polled()
 		_, second := two.polled()
 		_, third := other.polled()
+		unknown := two.want(201, "creating", two.streams(http.MethodPost, object{"events_requested": []string{"urn:example:unknown"}}))
 		want := n.ended(docs)
 		nobody, both := n.ended(), n.ended(docs, metrics)
 		for name, got := range map[string]map[string]int{"one": sids(one.take(first, 2)), "two": sids(two.take(second, 2))} {
@@ -107,6 +108,9 @@ func TestEventsGoToThoseWhoHeldATokenOnly(t *testing.T) {
 		}
 		if left := other.poll(third, object{"returnImmediately": true}); len(left) != 0 {
 			t.Errorf("and of %v", left)
+		}
+		if left := two.poll(unknown.body["delivery"].(object)["endpoint_url"].(string), object{"returnImmediately": true}); len(left) != 0 {
+			t.Errorf("who asked for other events gets %v", left)
 		}
 		for what, answer := range map[string]said{
 			"read":    two.call(http.MethodGet, two.endpoint("configuration_endpoint")+"?stream_id="+id, nil),
@@ -183,6 +187,10 @@ func TestAStreamThatIsFullIsPausedAndSaysSo(t *testing.T) {
 			}
 		}
 		r.want(200, "enabling", r.call(http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled"}))
+		eventually(t, func() bool { behind, err := n.store.SSFBehind(t.Context()); return err == nil && len(behind) == 0 })
+		if got := r.poll(endpoint, object{"returnImmediately": true}); len(got) != 3 {
+			t.Errorf("it holds %d events, and may hold 3", len(got))
+		}
 		for sid, times := range sids(r.take(endpoint, 3)) {
 			if times != 1 || !ended[sid] {
 				t.Errorf("then %s comes %d times", sid, times)
