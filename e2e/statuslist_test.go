@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -128,4 +129,30 @@ func TestAnAppInAnyLanguageLearnsOfEndings(t *testing.T) {
 			t.Errorf("a list that cannot be: %d", answer.status)
 		}
 	})
+}
+
+// TestTheDocumentedExampleObeysTheStatusList: what docs/signals.md shows runs.
+func TestTheDocumentedExampleObeysTheStatusList(t *testing.T) {
+	t.Parallel()
+	b := start(t, storetest.SQLite(t))
+	login := b.mint(mint{account: acme, policy: "temporary-login"})
+	got := b.session(dana, login)
+	ask := func(audience, token string) string {
+		t.Helper()
+		out, _ := exec.Command("node", "../docs/statuslist.mjs", b.issuer, audience, token).CombinedOutput() // its words tell how it ended
+		return string(out)
+	}
+	if said := ask(docsAudience, got.Access); said != "valid\n" {
+		t.Errorf("of a live session it says %s", said)
+	}
+	for what, said := range map[string]string{"another audience": ask(metricsAudience, got.Access), "an ID token": ask(docsAudience, got.ID)} {
+		if !strings.Contains(said, "Error: not ") {
+			t.Errorf("of %s it says %s", what, said)
+		}
+	}
+	b.revoke(login)
+	b.awaitStatus(got.Access)
+	if said := ask(docsAudience, got.Access); said != "ended\n" {
+		t.Errorf("of an ended session it says %s", said)
+	}
 }

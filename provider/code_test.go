@@ -252,3 +252,31 @@ func TestOnlyAccessTokensSayWhereTheirStatusIs(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSubOfASessionElsewhere is the one that every app of the audience sees, or
+// none.
+func TestTheSubOfASessionElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	mine := w.claims(w.tokens("docs", s).text("access_token"), keys.ForAccess, keys.TypAccess)["sub"]
+	notes := w.p.Clients["notes"].Audience
+	erased := s
+	erased.OwnerSub = ""
+	for what, c := range map[string]struct{ got, want any }{
+		"beside a client of the API": {w.p.SubjectAt(s, docsAPI), mine},
+		"an owner":                   {w.p.SubjectAt(s, notes), "owner:olivia"},
+		"an owner who was erased":    {w.p.SubjectAt(erased, notes), ""},
+		"nobody's audience":          {w.p.SubjectAt(s, "https://nobody.example"), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", what, c.got, c.want)
+		}
+	}
+	other := *w.p.Clients["notes"]
+	other.ID, other.Audience = "other", docsAPI
+	w.p.Clients["other"] = &other
+	if got := w.p.SubjectAt(s, docsAPI); got != "" {
+		t.Errorf("where two apps see different ones it is %s", got)
+	}
+}
