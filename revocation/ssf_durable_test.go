@@ -152,7 +152,7 @@ func TestANodeThatDiesWhilePushing(t *testing.T) {
 			close(dying)
 			<-r.Context().Done() // it is answered when the node has gone
 		}
-		w.WriteHeader(202)
+		w.WriteHeader(http.StatusAccepted)
 	})
 	n.ended(docs)
 	<-dying

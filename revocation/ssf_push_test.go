@@ -106,27 +106,36 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		again  bool
 	}{
-		"accepted": {func(w http.ResponseWriter) { w.WriteHeader(202) }, false},
-		"done":     {func(w http.ResponseWriter) { w.WriteHeader(204) }, false},
+		"accepted": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusAccepted) }, false},
+		"done":     {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, false},
 		"refused for good": {func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"err":"invalid_key","description":"?"}`)
 		}, false},
-		"400 without a reason":   {func(w http.ResponseWriter) { w.WriteHeader(400) }, true},
-		"400 with a strange one": {func(w http.ResponseWriter) { w.WriteHeader(400); _, _ = io.WriteString(w, `{"err":""}`) }, true},
+		"400 without a reason": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, true},
+		"400 with a strange one": {func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"err":""}`)
+		}, true},
 		"401 with a reason": {func(w http.ResponseWriter) {
-			w.WriteHeader(401)
+			w.WriteHeader(http.StatusUnauthorized)
 			_, _ = io.WriteString(w, `{"err":"invalid_request"}`)
 		}, true},
 		"400 because of us": {func(w http.ResponseWriter) {
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"err":"authentication_failed"}`)
 		}, true},
-		"unauthorized":      {func(w http.ResponseWriter) { w.WriteHeader(401) }, true},
-		"too many requests": {func(w http.ResponseWriter) { w.WriteHeader(429) }, true},
-		"an error":          {func(w http.ResponseWriter) { w.WriteHeader(500) }, true},
-		"a redirect":        {func(w http.ResponseWriter) { w.Header().Set("Location", elsewhere.URL); w.WriteHeader(307) }, true},
-		"an endless answer": {func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = w.Write(make([]byte, 1<<20)) }, true},
+		"unauthorized":      {func(w http.ResponseWriter) { w.WriteHeader(http.StatusUnauthorized) }, true},
+		"too many requests": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) }, true},
+		"an error":          {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, true},
+		"a redirect": {func(w http.ResponseWriter) {
+			w.Header().Set("Location", elsewhere.URL)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		}, true},
+		"an endless answer": {func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write(make([]byte, 1<<20))
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +147,7 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 					c.answer(w)
 					return
 				}
-				w.WriteHeader(202)
+				w.WriteHeader(http.StatusAccepted)
 			})
 			n := p.start(false)
 			r := n.receiver("docs-api")
@@ -230,7 +239,7 @@ func TestAnAddressThatIsTakenOutOfTheConfigurationIsCalledNoMore(t *testing.T) {
 func TestTheAuthorizationHeaderIsASecret(t *testing.T) {
 	t.Parallel()
 	in := newInbox(t)
-	in.say(func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(500) })
+	in.say(func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusInternalServerError) })
 	p := newPlace(t, "sqlite:"+t.TempDir()+"/db")
 	p.pushed = []string{in.URL + "/events", in.URL + "/other"}
 	n := p.start(false)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,20 +67,30 @@ func (s *SSF) made(t *testing.T, body string) string {
 // TestAReceiverWhoIsAwayIsTriedLessAndLess, and gets everything when it is back.
 func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		var at []time.Time
+		var mu sync.Mutex
+		var tried []time.Time
 		away := true
 		s, stop := w.transmits(someSecrets(t), func(*http.Request) (int, error) {
-			at = append(at, time.Now())
+			mu.Lock()
+			defer mu.Unlock()
+			tried = append(tried, time.Now())
 			if away {
 				return 0, errors.New("connection refused")
 			}
 			return http.StatusAccepted, nil
 		})
+		tries := func(stay bool) []time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			away = stay
+			return tried
+		}
 		defer stop()
 		s.made(t, pushThere)
 		w.end()
 		w.end()
 		pass(18 * time.Minute)
+		at := tries(false)
 		for i := 1; i < len(at); i++ {
 			if pause := at[i].Sub(at[i-1]); pause < min(pushFirst<<(i-1), pushPause)/2 || pause > min(pushFirst<<(i-1), pushPause)+2*ssfEvery {
 				t.Errorf("the pause before try %d is %v", i+1, pause)
@@ -88,11 +99,9 @@ func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 		if len(at) < 9 || len(at) > 20 {
 			t.Errorf("in 18 minutes it was tried %d times", len(at))
 		}
-		away = false
-		tried := len(at)
 		pass(pushPause + 2*ssfEvery)
-		if len(at) != tried+2 {
-			t.Errorf("when it is back it gets %d events, want 2", len(at)-tried)
+		if got := len(tries(false)) - len(at); got != 2 {
+			t.Errorf("when it is back it gets %d events, want 2", got)
 		}
 	})
 }
