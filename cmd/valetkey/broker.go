@@ -42,6 +42,7 @@ type broker struct {
 	endings  *revocation.Log
 	receipts *revocation.Receipts
 	feed     *revocation.Feed
+	signals  *revocation.SSF
 	owners   []connectors.Connector
 	agents   []connectors.Connector
 	log      *slog.Logger
@@ -81,6 +82,7 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		b.store.Close()
 		return nil, err
 	}
+	b.signals = b.wireSignals()
 	return b, nil
 }
 
@@ -131,6 +133,10 @@ func (b *broker) router() http.Handler {
 		b.wireOwner().Mount(r)
 	}
 	b.wireAPI().Mount(r)
+	r.PathPrefix(credentials.StatusPath).Handler(b.wireStatusLists())
+	signals := b.signals.Handler()
+	r.Path(revocation.SSFMetadata).Handler(signals)
+	r.PathPrefix(revocation.SSFPath).Handler(signals)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		b.pages.Fail(w, req, http.StatusNotFound, "There is nothing at this address.")
 	})

@@ -26,8 +26,10 @@ type Ring struct {
 
 // The types of token that are signed (the JOSE typ header).
 const (
-	TypAccess = "at+jwt" // RFC 9068
-	TypID     = "JWT"
+	TypAccess     = "at+jwt" // RFC 9068
+	TypID         = "JWT"
+	TypStatusList = "statuslist+jwt" // draft-ietf-oauth-status-list
+	TypEvent      = "secevent+jwt"   // RFC 8417
 )
 
 // NewRing builds a ring; of several keys for one purpose and algorithm the
@@ -43,7 +45,7 @@ func NewRing(list []*SigningKey) (*Ring, error) {
 		if old := r.newest[k.Purpose][string(k.Alg)]; old == nil || k.MadeAt.After(old.MadeAt) {
 			r.newest[k.Purpose][string(k.Alg)] = k
 		}
-		for _, typ := range []string{TypAccess, TypID} {
+		for _, typ := range []string{TypAccess, TypID, TypStatusList, TypEvent} {
 			opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
 			signer, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
 			if err != nil {
