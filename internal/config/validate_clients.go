@@ -87,6 +87,9 @@ func (k checker) clientURLs(key string, c Client) {
 	each("redirect_uris", c.RedirectURIs, redirect)
 	each("post_logout_redirect_uris", c.PostLogoutRedirectURIs, redirect)
 	each("origins", c.Origins, originProblem)
+	if c.Enforces == "logout" && c.BackchannelLogoutURI == "" {
+		k.bad(key+".enforces", "is logout without backchannel_logout_uri, where the app would learn of endings; add it, or write none")
+	}
 	if c.BackchannelLogoutURI != "" {
 		k.say(key+".backchannel_logout_uri", endpointProblem(c.BackchannelLogoutURI))
 	}
