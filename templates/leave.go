@@ -3,8 +3,8 @@ package templates
 import "io"
 
 // Leave asks an agent whether their access is to end, where an app has asked
-// for it without saying whose. It posts request to /logout/confirm, with stay=1
-// to end nothing.
+// for it without saying whose. It posts request to /logout/confirm, or to
+// /logout/stay where nothing is to end.
 type Leave struct {
 	Request   string   // sealed request, unseen
 	Client    string   // name of the app that asks; may be empty

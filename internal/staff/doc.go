@@ -9,7 +9,7 @@
 //	POST /enter        → provider.Finish
 //	POST /cancel, /sign-out
 //	SignOut            called by provider with an app's request to sign out
-//	POST /logout/confirm   → provider.SignedOut
+//	POST /logout/confirm   → provider.SignedOut; /logout/stay ends nothing
 //
 // It decides nothing that lasts: credentials does.
 package staff

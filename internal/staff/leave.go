@@ -58,37 +58,40 @@ func (h *Handler) askToLeave(w http.ResponseWriter, r *http.Request, a provider.
 	h.Pages.Write(w, r, status, a.ReturnTo, func(w io.Writer) error { return h.Pages.Set.Leave(w, p) })
 }
 
-// confirmLeave takes the answer.
-func (h *Handler) confirmLeave(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
-		h.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
-		return
-	}
-	a, err := h.Provider.OpenLogout(r.PostForm.Get("request"), h.Cookies.BrowserOf(r))
-	if err != nil {
-		h.Pages.Failure(w, r, templates.Failure{Status: http.StatusBadRequest, Title: "You were not signed out",
-			Text: "This page was open for too long, or in another browser.", Action: outByHand})
-		return
-	}
-	var sessions []credentials.Session
-	for _, sid := range a.Ends {
-		s, err := h.alive(r.Context(), sid)
-		if err != nil {
-			h.notOut(w, r, err)
+// answered opens the answer to the question: next gets the sessions of the page
+// that still live.
+func (h *Handler) answered(next func(http.ResponseWriter, *http.Request, provider.Logout, ...credentials.Session)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
+			h.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
 			return
 		}
-		if s != nil {
-			sessions = append(sessions, *s)
+		a, err := h.Provider.OpenLogout(r.PostForm.Get("request"), h.Cookies.BrowserOf(r))
+		if err != nil {
+			h.Pages.Failure(w, r, templates.Failure{Status: http.StatusBadRequest, Title: "You were not signed out",
+				Text: "This page was open for too long, or in another browser.", Action: outByHand})
+			return
 		}
+		var sessions []credentials.Session
+		for _, sid := range a.Ends {
+			s, err := h.alive(r.Context(), sid)
+			if err != nil {
+				h.notOut(w, r, err)
+				return
+			}
+			if s != nil {
+				sessions = append(sessions, *s)
+			}
+		}
+		next(w, r, a, sessions...)
 	}
-	if r.PostForm.Has("stay") && len(sessions) > 0 {
-		h.Pages.Write(w, r, http.StatusOK, "", func(w io.Writer) error {
-			return h.Pages.Set.SignedOut(w, templates.SignedOut{Accounts: names(sessions), Stayed: true, Client: h.app(a)})
-		})
-		return
-	}
-	h.leaveAll(w, r, a, sessions...)
+}
+
+// stay ends nothing, and says what is still open.
+func (h *Handler) stay(w http.ResponseWriter, r *http.Request, a provider.Logout, sessions ...credentials.Session) {
+	p := templates.SignedOut{Accounts: names(sessions), Stayed: len(sessions) > 0, Client: h.app(a)}
+	h.Pages.Write(w, r, http.StatusOK, "", func(w io.Writer) error { return h.Pages.Set.SignedOut(w, p) })
 }
 
 // leaveAll ends the sessions everywhere, and what this browser knows of them.
