@@ -192,7 +192,7 @@ func (c *caller) deliver(ctx context.Context, uri string, job store.Logout) {
 	log := c.Log.With("client", job.Client, "sid", job.SID, "tries", job.Tries)
 	err := c.call(ctx, uri, job)
 	if err == nil {
-		c.counted(Delivered)
+		defer c.counted(Delivered)
 		if err = c.Store.LogoutDone(ctx, job, c.Now()); err != nil {
 			log.Error("an app was called back, which could not be written down; it will be called again", "error", err)
 		}
@@ -208,7 +208,7 @@ func (c *caller) deliver(ctx context.Context, uri string, job store.Logout) {
 	default:
 		log.Debug("an app could not be called back", "error", err)
 	}
-	c.counted(outcome)
+	defer c.counted(outcome)
 	if err := c.Store.PutOffLogout(ctx, job, next); err != nil {
 		log.Error("what became of calling an app back could not be written down", "error", err)
 	}
