@@ -13,6 +13,8 @@
 //	    the log and nothing else, so a slow reader costs no memory: it is dropped,
 //	    and goes on from its place when it comes back.
 //	  - Receipts gathers what apps acknowledge and writes it in few transactions.
+//	  - Logouts calls back the apps that want to be told by a logout token instead,
+//	    or besides. It reads from the database whom, not from the log.
 //
 // A stream says how fresh it is: how long after it was accepted the last read of
 // the log that confirmed it began. A node that cannot read the log says nothing,
