@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -58,16 +59,7 @@ func TestABadAppDelaysNobody(t *testing.T) {
 	o := newOffice(t, storetest.SQLite(t), map[string]credentials.Enforces{
 		"good": credentials.ByLogout, "hangs": credentials.ByLogout, "redirects": credentials.ByLogout, "endless": credentials.ByLogout})
 	let, all := make(chan struct{}), make(chan struct{})
-	var waiting, most atomic.Int64
-	hangs := newApp(t, func(_ int, w http.ResponseWriter, r *http.Request) {
-		most.Store(max(most.Load(), waiting.Add(1)))
-		defer waiting.Add(-1)
-		select {
-		case <-let:
-		case <-r.Context().Done():
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	hangs := &hanging{let: let}
 	var led atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { led.Add(1) }))
 	defer elsewhere.Close()
@@ -75,8 +67,12 @@ func TestABadAppDelaysNobody(t *testing.T) {
 		http.Redirect(w, r, elsewhere.URL, []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}[n%3])
 	})
 	endless := newApp(t, func(_ int, w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
+		for n := 0; r.Context().Err() == nil; n++ {
 			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+			if n > 1000 {
+				t.Error("an endless reply is read")
 				return
 			}
 		}
@@ -90,7 +86,7 @@ func TestABadAppDelaysNobody(t *testing.T) {
 	for range sessions {
 		o.end(o.enter(time.Hour))
 	}
-	j := o.run(o.store, map[string]string{"good": good.URL, "hangs": hangs.URL, "redirects": redirects.URL, "endless": endless.URL}, nil)
+	j := o.run(o.store, map[string]string{"good": good.URL, "hangs": "https://hangs.example/bye", "redirects": redirects.URL, "endless": endless.URL}, hangs)
 	select {
 	case <-all:
 	case <-time.After(patience):
@@ -104,12 +100,38 @@ func TestABadAppDelaysNobody(t *testing.T) {
 		<-j.outcomes
 	}
 	j.halt(t)
-	if most.Load() > 16 {
-		t.Errorf("%d calls to one app at once", most.Load())
+	if hangs.most > 16 {
+		t.Errorf("%d calls to one app at once", hangs.most)
 	}
 	if led.Load() != 0 || len(o.receiptsOf("redirects")) != 0 || len(redirects.tokens()) == 0 {
 		t.Errorf("the redirect was followed %d times and is a receipt %d times", led.Load(), len(o.receiptsOf("redirects")))
 	}
+}
+
+// hanging is a network in which one app does not answer before it is let, not
+// even by a time-out.
+type hanging struct {
+	let      chan struct{}
+	mu       sync.Mutex
+	in, most int
+}
+
+// RoundTrip implements http.RoundTripper.
+func (h *hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host != "hangs.example" {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	h.count(1)
+	defer h.count(-1)
+	<-h.let
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
+}
+
+func (h *hanging) count(by int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.in += by
+	h.most = max(h.most, h.in)
 }
 
 // receiptsOf are those of one app.

@@ -137,6 +137,17 @@ func TestAHintOfAnotherBrowser(t *testing.T) {
 	if b.Submit("/logout/confirm"); !h.session(theirs.SID).Ended() || !h.session(mine.SID).Ended() || b.Callback == nil {
 		t.Errorf("what the page said did not come true: %s", b.at())
 	}
+
+	theirs = h.browser().signIn(h.app("docs"), "erin", globex, h.mint(globex, "support-pin"))
+	third := h.browser()
+	third.leave("id_token_hint", theirs.raw)
+	question := third.Page
+	mine = third.signIn(h.app("docs"), "dana", acme, h.mint(acme, "support-pin"))
+	third.Page = question
+	third.Submit("/logout/confirm")
+	if _, held := third.Cookies()["session"]; !h.session(theirs.SID).Ended() || h.session(mine.SID).Ended() || !held {
+		t.Errorf("the session entered meanwhile: ended %v, its cookie is held %v", h.session(mine.SID).Ended(), held)
+	}
 }
 
 // TestOnlyWhatThePageNamedEnds, and only where it was shown.
