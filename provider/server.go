@@ -24,6 +24,7 @@ const (
 	pathIntrospect = "/introspect"
 	pathUserinfo   = "/userinfo"
 	pathRevoke     = "/revoke"
+	pathLogout     = "/logout"
 	pathKeys       = "/jwks"
 	pathMetadata   = "/.well-known/oauth-authorization-server" // RFC 8414
 )
@@ -54,6 +55,9 @@ type Provider struct {
 	// FormPost sends the browser to the request's redirect URI with a form of these
 	// parameters (OAuth 2.0 Form Post Response Mode).
 	FormPost func(w http.ResponseWriter, r *http.Request, a Request, params url.Values)
+	// SignOut goes on with a request to sign out: the agent's pages. They come
+	// back through SignedOut.
+	SignOut func(w http.ResponseWriter, r *http.Request, a Logout)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }
@@ -75,6 +79,7 @@ func (p *Provider) Mount(r *mux.Router) {
 	r.Handle(pathMetadata, p.guard(http.HandlerFunc(p.metadata)))
 	r.HandleFunc(pathAuthorize, p.authorize)
 	r.Handle(pathPAR, p.guard(http.HandlerFunc(p.push)))
+	r.HandleFunc(pathLogout, p.logout)
 }
 
 // KeysURI is where the keys are that everything here is signed with.

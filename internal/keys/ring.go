@@ -30,6 +30,7 @@ const (
 	TypID         = "JWT"
 	TypStatusList = "statuslist+jwt" // draft-ietf-oauth-status-list
 	TypEvent      = "secevent+jwt"   // RFC 8417
+	TypLogout     = "logout+jwt"     // OpenID Connect Back-Channel Logout 1.0 section 2.4
 )
 
 // NewRing builds a ring; of several keys for one purpose and algorithm the
@@ -45,7 +46,7 @@ func NewRing(list []*SigningKey) (*Ring, error) {
 		if old := r.newest[k.Purpose][string(k.Alg)]; old == nil || k.MadeAt.After(old.MadeAt) {
 			r.newest[k.Purpose][string(k.Alg)] = k
 		}
-		for _, typ := range []string{TypAccess, TypID, TypStatusList, TypEvent} {
+		for _, typ := range []string{TypAccess, TypID, TypStatusList, TypEvent, TypLogout} {
 			opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
 			signer, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
 			if err != nil {
