@@ -27,6 +27,7 @@ const (
 	RecordAccountErased = "account.erased"
 	RecordPersonErased  = "person.erased"
 	RecordRecovered     = "installation.recovered"
+	RecordKeys          = "keys.rotated"
 )
 
 // Why a try was refused, in the record only: the visitor is not told.
@@ -267,6 +268,12 @@ func DraftSuspension(agent string, suspended bool, by Mark) audit.Draft {
 // a restore; what it ended has entries of its own.
 func DraftRecovered(epoch string, by Mark) audit.Draft {
 	return audit.Draft{Kind: RecordRecovered, Facts: facts("epoch", epoch, "by", by.Who)}
+}
+
+// DraftKeys is the entry, in the installation's chain, of signing keys that
+// begin to sign, by their key ids; compromised: those from before are gone.
+func DraftKeys(signing []string, compromised bool, by Mark) audit.Draft {
+	return audit.Draft{Kind: RecordKeys, Facts: facts("signing", strings.Join(signing, " "), "compromised", boolText(compromised), "by", by.Who)}
 }
 
 // DraftAccountErased is the entry, in the account's own chain, of its erasure.
