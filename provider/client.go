@@ -29,11 +29,12 @@ type Client struct {
 	NoPKCE       bool     // with a secret it may do without PKCE
 }
 
-// Grant types that this version issues for (RFC 6749).
+// Grant types that this version issues for (RFC 6749, RFC 8693).
 const (
-	grantCode    = "authorization_code"
-	grantRefresh = "refresh_token"
-	grantClient  = "client_credentials"
+	grantCode     = "authorization_code"
+	grantRefresh  = "refresh_token"
+	grantClient   = "client_credentials"
+	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 func (c *Client) has(grant string) bool { return slices.Contains(c.Grants, grant) }

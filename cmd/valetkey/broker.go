@@ -108,8 +108,25 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)
 	}
 	var err error
-	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})
+	p.Ring, err = b.store.Ring(ctx, b.idAlgs(p))
 	return p, err
+}
+
+// idAlgs are the algorithms that need a key for ID tokens, or for the logout
+// tokens of apps that have none.
+func (b *broker) idAlgs(p *provider.Provider) []string {
+	out := p.IDTokenAlgs()
+	for _, c := range b.cfg.Clients {
+		if c.BackchannelLogoutURI != "" && !slices.Contains(out, c.IDTokenAlg) {
+			out = append(out, c.IDTokenAlg)
+		}
+	}
+	return out
+}
+
+// rotation is the job that keeps the signing keys.
+func (b *broker) rotation() *store.Rotation {
+	return &store.Rotation{Store: b.store, Ring: b.provider.Ring, Every: b.cfg.Keys.Rotate, IDAlgs: b.idAlgs(b.provider), OnChange: b.feed.Keys}
 }
 
 // router is the whole surface.

@@ -66,7 +66,7 @@ type Client struct {
 	// Origins are the browser origins allowed at token and userinfo. Default: none.
 	Origins []string `key:"origins"`
 	// IDTokenAlg signs this app's ID tokens; access tokens are always ES256.
-	IDTokenAlg string `key:"id_token_alg" default:"RS256" oneof:"RS256 ES256"`
+	IDTokenAlg string `key:"id_token_alg" default:"RS256" oneof:"RS256 PS256 ES256 EdDSA"`
 	// Require is what this app must use.
 	Require Require `key:"require"`
 }

@@ -57,6 +57,8 @@ type Config struct {
 	Clients []Client `key:"clients" required:"at least one app"`
 	// Tokens are the lifetimes of what the broker issues.
 	Tokens Tokens `key:"tokens"`
+	// Keys are those that sign it.
+	Keys Keys `key:"keys"`
 	// Log is what the broker writes to standard error.
 	Log Log `key:"log"`
 	// Metrics is the host:port of a separate listener for /metrics. Default:
@@ -92,6 +94,13 @@ type Tokens struct {
 	// Code is how long an authorization code can be exchanged, at most 10m
 	// (RFC 6749, section 4.1.2).
 	Code time.Duration `key:"code" default:"60s"`
+}
+
+// Keys are the signing keys.
+type Keys struct {
+	// Rotate is how long each key signs, at least 1h. A shorter one holds for the
+	// present keys too.
+	Rotate time.Duration `key:"rotate" default:"30d"`
 }
 
 // Log is what the broker writes to standard error.
