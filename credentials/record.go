@@ -209,11 +209,12 @@ func issuerOf(a *Agent) string {
 	return a.Issuer
 }
 
-// DraftToken is the entry of every access token of a session.
-func DraftToken(grant, sid, client, audience, scope, tokenID string) audit.Draft {
+// DraftToken is the entry of every access token of a session. through is the
+// client that asked, where that is another than the app of the audience.
+func DraftToken(grant, sid, client, audience, scope, tokenID, through string) audit.Draft {
 	return audit.Draft{
 		Kind:  RecordToken,
-		Facts: facts("grant", grant, "sid", sid, "client", client, "audience", audience, "scope", scope, "jti", tokenID),
+		Facts: facts("grant", grant, "sid", sid, "client", client, "audience", audience, "scope", scope, "jti", tokenID, "through", through),
 	}
 }
 

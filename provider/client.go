@@ -27,6 +27,8 @@ type Client struct {
 	IDTokenAlg   string
 	Origins      []string // browser origins allowed at token and userinfo
 	NoPKCE       bool     // with a secret it may do without PKCE
+
+	ActorAudience string // aud of the agents' ID tokens that it may present
 }
 
 // Grant types that this version issues for (RFC 6749, RFC 8693).

@@ -3,7 +3,7 @@
 //	GET  /.well-known/openid-configuration   discovery.go
 //	GET  /jwks                               server.go
 //	GET  /authorize (POST answers 303)       authorize.go → the agent's pages → Finish → answer.go
-//	POST /token                              exchange.go, refresh.go, api.go
+//	POST /token                              exchange.go, refresh.go, api.go, tokenexchange.go
 //	POST /introspect                         introspect.go
 //	GET  /userinfo (and POST)                userinfo.go
 //	POST /revoke                             revoke.go

@@ -34,6 +34,7 @@ type Provider struct {
 	Catalogue *scopes.Catalogue
 	Store     credentials.Store
 	Sessions  *credentials.Sessions
+	Redeemer  *credentials.Redeemer
 	Ring      *keys.Ring
 	Requests  *keys.Sealer  // authorization requests
 	Codes     *keys.Sealer  // authorization codes
@@ -51,6 +52,9 @@ type Provider struct {
 	// FormPost sends the browser to the request's redirect URI with a form of these
 	// parameters (OAuth 2.0 Form Post Response Mode).
 	FormPost func(w http.ResponseWriter, r *http.Request, a Request, params url.Values)
+	// Actor verifies an ID token of an agent, issued for this audience, that a client
+	// presents. It is not asked while no client has token exchange.
+	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }

@@ -145,15 +145,21 @@ func subjectOf(s credentials.Session, c *Client) string {
 }
 
 // accessToken builds and signs an access token of a session.
-func (p *Provider) accessToken(s credentials.Session, c *Client, scope []string, id string, now time.Time) (string, int64, error) {
-	expires, err := p.expiry(now, s.EndsAt)
+func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now time.Time) (string, int64, error) {
+	end, app := s.EndsAt, c
+	if !g.until.IsZero() && g.until.Before(end) {
+		end = g.until
+	}
+	if g.app != nil {
+		app = g.app
+	}
+	expires, err := p.expiry(now, end)
 	if err != nil {
 		return "", 0, err
 	}
-	claims := p.claimsOf(s, c)
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
-		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: id,
-		Scope: strings.Join(scope, " "), sessionClaims: claims,
+		Issuer: p.Issuer, Audience: app.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
+		Scope: strings.Join(g.scope, " "), sessionClaims: p.claimsOf(s, app),
 	})
 	return token, expires, err
 }

@@ -102,7 +102,7 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
-		Browser: b.cookies.Browser, Fail: b.pages.Fail,
+		Browser: b.cookies.Browser, Fail: b.pages.Fail, Redeemer: b.redeemer(), Actor: b.exchangeActor,
 	}
 	p.FormPost = func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
 		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)

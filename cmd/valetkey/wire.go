@@ -107,6 +107,7 @@ func wireClients(cfg *config.Config) map[string]*provider.Client {
 			ID: c.ID, Name: c.Name, Secret: c.Secret.Reveal(), Public: c.Public, RedirectURIs: c.RedirectURIs,
 			Audience: c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
 			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins, NoPKCE: !c.Require.PKCE,
+			ActorAudience: c.ActorAudience,
 		}
 	}
 	return out

@@ -36,7 +36,7 @@ type Client struct {
 	BackchannelLogoutURI string `key:"backchannel_logout_uri"`
 	// Audience is the aud of this app's access tokens, and what the client
 	// acts for over the API. Clients may share one. Default: the id where the
-	// client has authorization_code, else none.
+	// client has authorization_code or token exchange, else none.
 	Audience string `key:"audience"`
 	// Scopes are names or patterns, such as documents.*, that this app may be
 	// given. Default: none.
@@ -61,7 +61,8 @@ type Client struct {
 	// Claims are what this app learns of the agent, in act, besides sub and iss.
 	Claims []string `key:"claims" default:"name" oneof:"name email"`
 	// ActorAudience is the aud of the agents' ID tokens that this client may
-	// present as actor_token, to verify callers. Default: none.
+	// present as actor_token, to verify callers and to redeem PINs by token
+	// exchange. Default: none.
 	ActorAudience string `key:"actor_audience"`
 	// Origins are the browser origins allowed at token and userinfo. Default: none.
 	Origins []string `key:"origins"`
