@@ -340,6 +340,40 @@ func TestExchangeWhenTheIssuerIsDown(t *testing.T) {
 	d.granted("console", f)
 }
 
+func (f *failing) Reserve(ctx context.Context, t credentials.Try) (credentials.Reservation, error) {
+	if err := f.fail("Reserve"); err != nil {
+		return credentials.Reservation{}, err
+	}
+	return f.Store.Reserve(ctx, t)
+}
+
+func (f *failing) Settle(ctx context.Context, s credentials.Settlement) (credentials.Outcome, error) {
+	if err := f.fail("Settle"); err != nil {
+		return credentials.Outcome{}, err
+	}
+	return f.Store.Settle(ctx, s)
+}
+
+// TestExchangeWhenTheStoreFails: 503 without its text, and no token.
+func TestExchangeWhenTheStoreFails(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	broken := &failing{Store: d.store}
+	d.through(broken)
+	d.p.Redeemer = &credentials.Redeemer{Store: broken, Hasher: d.redeemer.Hasher}
+	access := d.tokens("docs", d.open("login")).text("access_token")
+	for _, verb := range []string{"Reserve", "Settle", "Issue"} {
+		f := d.byPIN(d.mint("pin"))
+		broken.verb = verb
+		d.check503("a PIN, "+verb, d.post("/token", "console", f))
+		if verb == "Issue" {
+			d.check503("an access token", d.post("/token", "docs-back", d.byToken(access)))
+		}
+		broken.verb = ""
+	}
+	d.granted("docs-back", d.byToken(access))
+}
+
 // TestExchangeOfAnAccessToken: a back end that was handed one gets another for
 // another app, for the same session, with no more and for no longer.
 func TestExchangeOfAnAccessToken(t *testing.T) {
