@@ -27,7 +27,9 @@ func allGrants() []grantUnderTest {
 	const asked = "documents.read documents.write" // openid alone would be left over, and is nothing that is lent
 	session := func(d *desk) credentials.Session { return d.open("short", "documents.read", "documents.write") }
 	return []grantUnderTest{
-		{"code", true, func(d *desk) (string, url.Values) { return "docs", d.exchange("docs", d.code("docs", session(d), "scope", asked)) }},
+		{"code", true, func(d *desk) (string, url.Values) {
+			return "docs", d.exchange("docs", d.code("docs", session(d), "scope", asked))
+		}},
 		{"refresh", true, func(d *desk) (string, url.Values) {
 			got := d.tokens("docs", session(d), "scope", asked)
 			return "docs", form("grant_type", "refresh_token", "refresh_token", got.text("refresh_token"))
