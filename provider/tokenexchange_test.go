@@ -463,6 +463,11 @@ func TestExchangeOfAnAccessTokenIsRefused(t *testing.T) {
 	// An exchanged token goes no further than its own audience's clients.
 	exchanged := d.granted("docs-back", d.byToken(access)).text("access_token")
 	d.refused("exchanged on by somebody else", "docs-back", d.byToken(exchanged, "audience", consoleAPI), "invalid_request")
+	// What the app of the old token may have no more is not handed on either.
+	was := d.p.Clients["docs"].Scopes
+	d.p.Clients["docs"].Scopes = scopes.Patterns{"documents.write"}
+	d.refused("taken from the app that it was issued to", "docs-back", d.byToken(access), "invalid_scope")
+	d.p.Clients["docs"].Scopes = was
 	d.pass(6 * time.Minute)
 	d.refused("expired", "docs-back", d.byToken(access), "invalid_request")
 	if !d.alive(s.ID) {

@@ -139,10 +139,11 @@ func TestRingKeepsTypesApart(t *testing.T) {
 		t.Fatalf("verify = %s, %v", got, err)
 	}
 	id, _ := r.Sign(ForID, "ES256", TypID, []byte(`{}`))
+	otherKey, _ := r.Sign(ForID, "ES256", TypAccess, []byte(`{}`))
 	mistyped, _ := r.Sign(ForAccess, "ES256", TypID, []byte(`{}`))
 	other, _ := ring(t, secrets(t)).Sign(ForAccess, "ES256", TypAccess, []byte(`{}`))
 	for name, raw := range map[string]string{
-		"an ID token": id, "another typ": mistyped, "another installation": other,
+		"an ID token": id, "the key for ID tokens": otherKey, "another typ": mistyped, "another installation": other,
 		"truncated": access[:len(access)-4], "no signature": access[:strings.LastIndex(access, ".")+1],
 		"dots": strings.Repeat(".", 1_000_000), "empty": "", "json": `{"payload":"e30"}`,
 		"alg none": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
