@@ -106,7 +106,7 @@ func (p *Provider) pinRequest(c *Client, in *oidc.TokenExchangeRequest) (handle 
 		err = oidc.ErrUnauthorizedClient().WithDescription("this client has no actor_audience, so it cannot say who the agent is")
 	case in.ActorToken == "" || in.ActorTokenType != oidc.IDTokenType:
 		err = oidc.ErrInvalidRequest().WithDescription("actor_token is missing: the ID token of the agent, with actor_token_type %s", oidc.IDTokenType)
-	case slices.ContainsFunc(targets(in), func(name string) bool { return name != c.Audience }):
+	case slices.ContainsFunc(audiencesOf(in), func(name string) bool { return name != c.Audience }):
 		err = invalidTarget("a PIN is exchanged for the audience of this client; exchange its access token for another one")
 	case len(in.Scopes) > 0 && len(p.Catalogue.Possible(in.Scopes, c.Scopes)) == 0:
 		err = oidc.ErrInvalidScope().WithDescription("none of the requested scopes can be lent to this client")
@@ -194,8 +194,8 @@ func badSubject() error {
 	return oidc.ErrInvalidRequest().WithDescription("the subject_token is not a live access token of a support session for the audience of this client")
 }
 
-// targets are the audience and resource parameters.
-func targets(in *oidc.TokenExchangeRequest) []string {
+// audiencesOf lists what the audience and resource parameters name.
+func audiencesOf(in *oidc.TokenExchangeRequest) []string {
 	out := append(slices.Clone(in.Resource), in.Audience...)
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(name string) bool { return name == "" })
@@ -203,7 +203,7 @@ func targets(in *oidc.TokenExchangeRequest) []string {
 
 // target finds the app that an access token is asked for.
 func (p *Provider) target(c *Client, in *oidc.TokenExchangeRequest) (*Client, error) {
-	names := targets(in)
+	names := audiencesOf(in)
 	if len(names) != 1 {
 		return nil, invalidTarget("say in audience which one app the token is for")
 	}
