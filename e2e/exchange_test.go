@@ -72,8 +72,8 @@ func TestASupportConsoleRedeems(t *testing.T) {
 		if access.lent() != "documents.read" || access.SID == "" || id.SID != access.SID || b.access(again).SID != access.SID {
 			t.Errorf("the access token says %+v, the ID token %+v, sent again %+v", access, id, b.access(again))
 		}
-		if answer := ask(redeemAt(pin, pin.PIN, b.idToken("dana", "console"))); answer.field("error") != "invalid_grant" {
-			t.Errorf("the same PIN with another ID token: %d %s, want invalid_grant", answer.status, answer.body)
+		if answer := ask(redeemAt(pin, pin.PIN, b.idToken("sam", "console"))); answer.field("error") != "invalid_grant" {
+			t.Errorf("the same PIN by a colleague: %d %s, want invalid_grant", answer.status, answer.body)
 		}
 
 		// For the product's API the console exchanges its own token.
