@@ -16,6 +16,8 @@ var (
 	ErrTicket        = errors.New("the ticket that the customer named is not in the reason")
 	ErrReplayed      = errors.New("the code or refresh token was used before; its session has been ended")
 	ErrInvalidGrant  = errors.New("the refresh token is unknown")
+	ErrUsed          = errors.New("it was used before, and is good for one use")
+	ErrUnproven      = errors.New("the refresh token is bound to a key that was not proven")
 	ErrNotAudience   = errors.New("no token of this session was issued for this audience")
 	ErrNotLent       = errors.New("the scope was not lent to this session and app")
 	ErrBusy          = errors.New("too many sign-ins at once")

@@ -43,6 +43,10 @@ type Store interface {
 	// RefreshToken finds a refresh token of whatever generation, ErrNotFound for
 	// one that never was.
 	RefreshToken(ctx context.Context, hash []byte) (RefreshToken, error)
+	// UseOnce uses something up; ErrUsed when it was before, on whatever node.
+	UseOnce(ctx context.Context, o Once) error
+	// UsedOnce reports whether it was used up.
+	UsedOnce(ctx context.Context, o Once) (bool, error)
 	// Touch counts as activity. A later proof of the agent becomes the
 	// session's; the zero time brings none.
 	Touch(ctx context.Context, account, sid string, proof time.Time) (Session, error)
@@ -149,6 +153,7 @@ type Grant struct {
 	Scope    string // granted, space-separated
 	TokenID  string // jti of the access token to be signed
 	Refresh  *RefreshToken
+	Proof    *Once // used up together with the code; nil: none came
 }
 
 // RefreshToken is kept hashed and belongs to a session and a client.
@@ -159,6 +164,7 @@ type RefreshToken struct {
 	Client   string
 	Audience string
 	Scope    string // granted at first; a refresh may ask for less
+	Key      string // thumbprint of the key that its access tokens are bound to; empty: none
 	Used     bool   // it has a successor, or is spent
 }
 
@@ -173,6 +179,28 @@ type Refreshing struct {
 	Next    []byte                               // hash of the successor
 	TokenID string                               // jti of the access token to be signed
 	Scope   func(granted string) (string, error) // narrows for this use
+
+	Proof *Once  // used up together with it; nil: none came
+	Key   string // thumbprint of the key that was proven; empty: none
+	// Proven says that the client has proven by a key who it is, or by a secret:
+	// its refresh tokens are its own whatever key their access tokens are bound to
+	// (RFC 9449 section 5).
+	Proven bool
+	// Keep says that the token stays good, until its session ends: nobody can use
+	// a copy without a key.
+	Keep bool
+}
+
+// Rotates decides whether a use of the token makes a next one. What nobody can
+// use without a key is kept. ErrUnproven refuses a use without the key.
+func (r Refreshing) Rotates(token RefreshToken) (bool, error) {
+	switch {
+	case token.Key == "":
+		return !r.Keep, nil
+	case r.Key == "", !r.Proven && r.Key != token.Key:
+		return false, ErrUnproven
+	}
+	return !r.Keep && r.Proven, nil
 }
 
 // Action is what an agent did, or was refused, in a relying app.

@@ -91,6 +91,9 @@ func (b *broker) listen(port int) {
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(b.dir, "bank.jwks"), bankKeys(), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // sibling starts a second node on the same database with the same secrets. It

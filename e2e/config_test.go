@@ -149,6 +149,23 @@ clients:
     audience: %[11]s
     grants: [client_credentials]
     api: [actions.write, endings.read]
+  - id: bank
+    name: Northwind Bank
+    jwks_file: bank.jwks
+    redirect_uris: ["%[7]s"]
+    audience: https://bank.northwind.example/api
+    scopes: ["documents.*"]
+    grants: [authorization_code, refresh_token]
+    enforces: introspection
+    id_token_alg: ES256
+    require: {par: true, dpop: true}
+  - id: bank-api
+    name: Bank API
+    jwks_file: bank.jwks
+    grants: [client_credentials]
+    api: [credentials.read]
+    owners: customers
+    require: {dpop: true}
 tokens: {access: 5m, code: 60s}
 `
 

@@ -117,7 +117,7 @@ func (b *broker) checkAuthentication(m metadata) {
 			}
 		}
 		for _, method := range endpoint.listed {
-			if !slices.Contains([]string{"client_secret_basic", "client_secret_post", "none"}, method) {
+			if !slices.Contains([]string{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}, method) {
 				b.t.Errorf("%s lists %s, which this version does not have", name, method)
 			}
 		}
@@ -143,7 +143,7 @@ func (b *broker) authentications(at string, form url.Values) map[string]exchange
 		"client_secret_basic": b.post(at, docs, form),
 		"client_secret_post":  b.post(at, app{}, with("client_id", docs.id, "client_secret", docs.secret)),
 		"none":                b.post(at, app{}, with("client_id", b.files().id)),
-		"private_key_jwt": b.post(at, app{}, with("client_assertion", "a.b.c",
+		"private_key_jwt": b.post(at, app{}, with("client_assertion", b.bankAssertion(),
 			"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")),
 	}
 }

@@ -135,6 +135,11 @@ type node struct {
 
 func startNode(t *testing.T, given map[string]string) *node {
 	t.Helper()
+	return runNode(t, "signin.mjs", given)
+}
+
+func runNode(t *testing.T, script string, given any) *node {
+	t.Helper()
 	if _, err := os.Stat("node/node_modules/openid-client"); err != nil {
 		t.Fatal("the Node client's packages are not installed: run `make setup` (or `npm ci` in e2e/node) and the tests again")
 	}
@@ -142,7 +147,7 @@ func startNode(t *testing.T, given map[string]string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{cmd: exec.Command("node", "signin.mjs", string(argument))}
+	n := &node{cmd: exec.Command("node", script, string(argument))}
 	n.cmd.Dir = "node"
 	n.cmd.Stderr = &n.stderr
 	n.cmd.SysProcAttr = dieWithParent()

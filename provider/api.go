@@ -18,18 +18,19 @@ func (p *Provider) apiAudience() string { return p.Issuer + "/api" }
 
 // apiClaims are the claims of such a token: no session, no act.
 type apiClaims struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	ClientID string `json:"client_id"`
-	Expires  int64  `json:"exp"`
-	Issued   int64  `json:"iat"`
-	ID       string `json:"jti"`
-	Scope    string `json:"scope"`
+	Issuer   string        `json:"iss"`
+	Subject  string        `json:"sub"`
+	Audience string        `json:"aud"`
+	ClientID string        `json:"client_id"`
+	Expires  int64         `json:"exp"`
+	Issued   int64         `json:"iat"`
+	ID       string        `json:"jti"`
+	Scope    string        `json:"scope"`
+	Confirm  *confirmation `json:"cnf,omitempty"`
 }
 
 // ClientCredentialsExchange implements op.Server: a token for the management
-// API, with what the client's api setting allows. Nothing is stored.
+// API, with what the client's api setting allows. Nothing of it is stored.
 func (s *server) ClientCredentialsExchange(ctx context.Context, r *op.ClientRequest[oidc.ClientCredentialsRequest]) (*op.Response, error) {
 	p, c := s.p, r.Client.(opClient).Client
 	scope := c.API
@@ -47,16 +48,23 @@ func (s *server) ClientCredentialsExchange(ctx context.Context, r *op.ClientRequ
 	if len(scope) == 0 {
 		return nil, oidc.ErrInvalidScope().WithDescription("this client has no scope of the API")
 	}
+	held, err := p.binding(r.Header, c)
+	if err == nil {
+		err = p.settle(ctx, held)
+	}
+	if err != nil {
+		return nil, err
+	}
 	now := p.Now()
 	joined := strings.Join(scope, " ")
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, apiClaims{
 		Issuer: p.Issuer, Subject: c.ID, Audience: p.apiAudience(), ClientID: c.ID,
-		Expires: now.Add(p.Access).Unix(), Issued: now.Unix(), ID: credentials.NewID(), Scope: joined,
+		Expires: now.Add(p.Access).Unix(), Issued: now.Unix(), ID: credentials.NewID(), Scope: joined, Confirm: confirm(held.thumbprint()),
 	})
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
-	return op.NewResponse(tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(p.Access.Seconds()), Scope: joined}), nil
+	return op.NewResponse(tokenResponse{AccessToken: token, TokenType: tokenType(held.thumbprint()), ExpiresIn: int64(p.Access.Seconds()), Scope: joined}), nil
 }
 
 // OpenAPI verifies a bearer token of the management API. A token of a support

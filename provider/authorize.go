@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -31,12 +32,19 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.Fail(w, r, http.StatusBadRequest, "The app sent a request that cannot be read.")
 		return
 	}
+	if strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
+		p.authorizePushed(w, r, q)
+		return
+	}
 	c := p.redirectTarget(q)
 	if c == nil {
 		p.Fail(w, r, http.StatusBadRequest, "The app is not known here, or asked to return to an address that is not registered for it.")
 		return
 	}
 	a, refused := p.parseRequest(q, c)
+	if refused == nil && c.RequirePAR {
+		refused = refuse("invalid_request", "this client must push its requests; see pushed_authorization_request_endpoint")
+	}
 	if refused != nil {
 		p.refuse(w, r, a, refused)
 		return
@@ -77,8 +85,9 @@ func (p *Provider) redirectTarget(q url.Values) *Client {
 	return c
 }
 
-// Finish sends the app a code for the session. It writes nothing: the code is
-// sealed, and its one use is settled when it comes to the token endpoint.
+// Finish sends the app a code for the session. It writes nothing but the
+// completion of a request that was pushed: the code is sealed, and its one use is
+// settled when it comes to the token endpoint.
 func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s credentials.Session) {
 	client := p.Clients[a.Client]
 	if len(a.Expected) > 0 && !slices.Contains(a.Expected, subjectOf(s, client)) {
@@ -94,9 +103,12 @@ func (p *Provider) Finish(w http.ResponseWriter, r *http.Request, a Request, s c
 		p.Refuse(w, r, a, "access_denied", "the customer lent none of the requested scopes")
 		return
 	}
+	if !p.complete(w, r, a) {
+		return
+	}
 	code := p.sealCode(code{
 		ID: credentials.NewID(), Account: s.Account.ID, SID: s.ID, RedirectURI: a.RedirectURI,
-		Challenge: a.Challenge, Nonce: a.Nonce, Scope: granted, Claims: a.Claims, At: p.Now().UnixMicro(),
+		Challenge: a.Challenge, Nonce: a.Nonce, Key: a.Key, Scope: granted, Claims: a.Claims, At: p.Now().UnixMicro(),
 	}, a.Client)
 	p.answer(w, r, a, url.Values{"code": {code}})
 }

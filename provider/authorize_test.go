@@ -223,7 +223,7 @@ func TestASealedRequestIsOfOneBrowserAndLivesTenMinutes(t *testing.T) {
 		t.Errorf("opened %+v, %v", got, err)
 	}
 	for name, tc := range map[string]struct{ sealed, browser string }{
-		"another browser": {a.Sealed, "browser-2"}, "no browser": {a.Sealed, ""}, "changed": {a.Sealed[:20] + "A" + a.Sealed[21:], "browser-1"},
+		"another browser": {a.Sealed, "browser-2"}, "no browser": {a.Sealed, ""}, "changed": {a.Sealed[:20] + changed(a.Sealed[20:]), "browser-1"},
 		"cut short": {a.Sealed[:len(a.Sealed)-1], "browser-1"}, "nothing": {"", "browser-1"}, "a code": {code, "browser-1"}, "a code for its client": {code, "docs"},
 	} {
 		if _, err := w.p.OpenRequest(tc.sealed, tc.browser); err == nil {

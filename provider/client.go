@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
@@ -28,7 +29,10 @@ type Client struct {
 	Origins      []string // browser origins allowed at token and userinfo
 	NoPKCE       bool     // with a secret it may do without PKCE
 
-	ActorAudience string // aud of the agents' ID tokens that it may present
+	ActorAudience string            // aud of the agents' ID tokens that it may present
+	Keys          []jose.JSONWebKey // by which it proves who it is; then it has no secret
+	RequirePAR    bool              // its requests must be pushed
+	RequireDPoP   bool              // its tokens must be bound to a key
 }
 
 // Grant types that this version issues for (RFC 6749, RFC 8693).
@@ -70,8 +74,11 @@ func (c opClient) IDTokenUserinfoClaimsAssertion() bool { return false }
 func (c opClient) ClockSkew() time.Duration             { return 0 }
 
 func (c opClient) AuthMethod() oidc.AuthMethod {
-	if c.Public {
+	switch {
+	case c.Public:
 		return oidc.AuthMethodNone
+	case len(c.Keys) > 0:
+		return oidc.AuthMethodPrivateKeyJWT
 	}
 	return oidc.AuthMethodBasic
 }

@@ -11,8 +11,8 @@ import (
 
 // VerifyClient implements op.Server. The grant is looked at here too, because
 // the library's own answers are not those of RFC 6749 section 5.2.
-func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
-	c, err := s.p.authenticate(r.Header, r.Form, r.Data)
+func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	c, err := s.p.authenticate(ctx, r.Header, r.Form, r.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -22,19 +22,26 @@ func (s *server) VerifyClient(_ context.Context, r *op.Request[op.ClientCredenti
 		return nil, invalidClient("this grant type is for clients that prove who they are")
 	case grant != "" && !c.has(grant):
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("this client may not use this grant type")
+	case grant == grantClient && !targets(r.Form, s.p.apiAudience()), (grant == grantCode || grant == grantRefresh) && !targets(r.Form, c.Audience):
+		return nil, errTarget()
 	}
 	return opClient{c}, nil
 }
 
-// authenticate decides which client this is: client_secret_basic,
-// client_secret_post, or a public client, which has nothing to prove here and
-// proves itself by PKCE. Unknown clients and wrong secrets are told the same.
-func (p *Provider) authenticate(h http.Header, form url.Values, cc *op.ClientCredentials) (*Client, error) {
-	if id := form.Get("client_id"); id != "" && id != cc.ClientID {
-		return nil, oidc.ErrInvalidRequest().WithDescription("client_id differs between header and body")
-	}
-	if h.Get("Authorization") != "" && form.Get("client_secret") != "" {
+// authenticate decides which client this is, the same everywhere:
+// client_secret_basic, client_secret_post, private_key_jwt, or a public client,
+// which has nothing to prove here and proves itself by PKCE. Each client has one
+// way, but for the two of a secret. Unknown clients and wrong secrets are told
+// the same.
+func (p *Provider) authenticate(ctx context.Context, h http.Header, form url.Values, cc *op.ClientCredentials) (*Client, error) {
+	basic, secret, assertion := h.Get("Authorization") != "", form.Get("client_secret") != "", form.Has("client_assertion")
+	switch {
+	case basic && secret, basic && assertion, secret && assertion:
 		return nil, oidc.ErrInvalidRequest().WithDescription("client authentication must not use more than one method")
+	case assertion:
+		return p.byAssertion(ctx, form)
+	case form.Get("client_id") != "" && form.Get("client_id") != cc.ClientID:
+		return nil, oidc.ErrInvalidRequest().WithDescription("client_id differs between header and body")
 	}
 	c := p.Clients[cc.ClientID]
 	if c == nil {

@@ -39,7 +39,7 @@ func presentations(w *world) map[string]presentation {
 		"basic and post":                {header: basic("docs", docs), body: form("client_id", "docs", "client_secret", docs), want: all(bad), error: "invalid_request"},
 		"basic and a secret":            {header: basic("docs", docs), body: form("client_secret", docs), want: all(bad), error: "invalid_request"},
 		"basic and another client_id":   {header: basic("docs", docs), body: form("client_id", "notes"), want: all(bad), error: "invalid_request"},
-		"basic, an assertion too":       {header: basic("docs", docs), body: form("client_assertion", "x.y.z", "client_assertion_type", jwt), want: all(unauthorized)},
+		"basic, an assertion too":       {header: basic("docs", docs), body: form("client_assertion", "x.y.z", "client_assertion_type", jwt), want: all(bad), error: "invalid_request"},
 		"nothing":                       {want: all(unauthorized)},
 		"an unknown client":             {header: basic("nobody", docs), want: all(unauthorized)},
 		"an unknown client, post":       {body: form("client_id", "nobody", "client_secret", docs), want: all(unauthorized)},
@@ -67,7 +67,7 @@ func presentations(w *world) map[string]presentation {
 		"an assertion":                  {body: form("client_assertion", "x.y.z", "client_assertion_type", jwt), want: all(unauthorized)},
 		"an assertion and a client_id":  {body: form("client_id", "spa", "client_assertion", "x.y.z", "client_assertion_type", jwt), want: all(unauthorized)},
 		"an assertion of another type":  {body: form("client_id", "docs", "client_assertion", "x", "client_assertion_type", "urn:x"), want: all(unauthorized)},
-		"an assertion and a secret":     {body: form("client_id", "docs", "client_secret", docs, "client_assertion", "x", "client_assertion_type", jwt), want: all(unauthorized)},
+		"an assertion and a secret":     {body: form("client_id", "docs", "client_secret", docs, "client_assertion", "x", "client_assertion_type", jwt), want: all(bad), error: "invalid_request"},
 	}
 	return out
 }

@@ -16,6 +16,7 @@ type code struct {
 	RedirectURI string   `json:"u"`
 	Challenge   string   `json:"k"`
 	Nonce       string   `json:"n,omitempty"`
+	Key         string   `json:"j,omitempty"` // thumbprint of the key that it is bound to (dpop_jkt)
 	Scope       []string `json:"p"`
 	Claims      []string `json:"c,omitempty"` // asked for in the ID token
 	At          int64    `json:"t"`           // UTC microseconds

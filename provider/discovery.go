@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/valetkey/valetkey/internal/keys"
 )
 
 // metadata is OpenID Connect Discovery 1.0 section 3 and RFC 8414. It says only
@@ -11,6 +13,8 @@ import (
 type metadata struct {
 	Issuer                 string   `json:"issuer"`
 	Authorization          string   `json:"authorization_endpoint"`
+	Pushed                 string   `json:"pushed_authorization_request_endpoint"` // RFC 9126
+	RequirePushed          bool     `json:"require_pushed_authorization_requests"`
 	Token                  string   `json:"token_endpoint"`
 	Introspection          string   `json:"introspection_endpoint"`
 	Userinfo               string   `json:"userinfo_endpoint"`
@@ -24,8 +28,12 @@ type metadata struct {
 	SubjectTypes           []string `json:"subject_types_supported"`
 	IDTokenAlgs            []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth              []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs          []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	IntrospectionAuth      []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs  []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevocationAuth         []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs     []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
+	ProofAlgs              []string `json:"dpop_signing_alg_values_supported"` // RFC 9449
 	ChallengeMethods       []string `json:"code_challenge_methods_supported"`
 	Prompts                []string `json:"prompt_values_supported"`
 	Locales                []string `json:"ui_locales_supported"` // the pages speak English
@@ -43,14 +51,17 @@ var allClaims = []string{
 }
 
 func (p *Provider) discovery() metadata {
-	secrets := []string{"client_secret_basic", "client_secret_post"}
+	proven, algs := p.clientMethods()
 	m := metadata{
 		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
 		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
 		Revocation: p.Issuer + pathRevoke, Keys: p.Issuer + pathKeys,
 		Scopes: []string{"openid", "profile", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		ACR: allACR, SubjectTypes: []string{"public"},
-		TokenAuth: secrets, IntrospectionAuth: secrets, RevocationAuth: secrets,
+		TokenAuth: proven, IntrospectionAuth: proven, RevocationAuth: proven,
+		TokenAuthAlgs: algs, IntrospectionAuthAlgs: algs, RevocationAuthAlgs: algs,
+		Pushed: p.Issuer + pathPAR, RequirePushed: !p.any(func(c *Client) bool { return c.has(grantCode) && !c.RequirePAR }),
+		ProofAlgs:        keys.ForeignAlgs(),
 		ChallengeMethods: []string{"S256"}, Prompts: prompts, Locales: []string{"en"},
 		Claims: allClaims, IssParameter: true, ClaimsParameter: true,
 	}
@@ -59,7 +70,7 @@ func (p *Provider) discovery() metadata {
 		m.Scopes = append(m.Scopes, "offline_access")
 	}
 	if p.any(func(c *Client) bool { return c.Public }) {
-		m.TokenAuth = append(slices.Clone(secrets), "none")
+		m.TokenAuth = append(slices.Clone(proven), "none")
 		m.RevocationAuth = m.TokenAuth
 	}
 	for _, s := range p.Catalogue.All() {
@@ -69,6 +80,19 @@ func (p *Provider) discovery() metadata {
 	}
 	m.IDTokenAlgs = p.IDTokenAlgs()
 	return m
+}
+
+// clientMethods are the ways in which clients prove who they are, and the
+// algorithms of the one by keys.
+func (p *Provider) clientMethods() (methods, algs []string) {
+	byKey := p.any(func(c *Client) bool { return len(c.Keys) > 0 })
+	if !byKey || p.any(func(c *Client) bool { return c.Secret != "" }) {
+		methods = []string{"client_secret_basic", "client_secret_post"}
+	}
+	if byKey {
+		methods, algs = append(methods, "private_key_jwt"), keys.ForeignAlgs()
+	}
+	return methods, algs
 }
 
 // grants are the grant types that some client has.

@@ -37,13 +37,13 @@ func TestDiscoverySaysWhatIsTrue(t *testing.T) {
 	if d.text("issuer") != issuer {
 		t.Errorf("issuer %q", d.text("issuer"))
 	}
-	for _, name := range []string{"authorization_endpoint", "token_endpoint", "introspection_endpoint", "userinfo_endpoint", "revocation_endpoint", "jwks_uri"} {
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "introspection_endpoint", "userinfo_endpoint", "revocation_endpoint", "jwks_uri", "pushed_authorization_request_endpoint"} {
 		path, ok := strings.CutPrefix(d.text(name), issuer)
 		if r := w.serve(plainPost(path, nil)); !ok || r.Code == http.StatusNotFound {
 			t.Errorf("%s %q: %d", name, d.text(name), r.Code)
 		}
 	}
-	for _, absent := range []string{"registration_endpoint", "end_session_endpoint", "device_authorization_endpoint", "pushed_authorization_request_endpoint", "check_session_iframe"} {
+	for _, absent := range []string{"registration_endpoint", "end_session_endpoint", "device_authorization_endpoint", "check_session_iframe"} {
 		if d.body[absent] != nil {
 			t.Errorf("%s is %v", absent, d.body[absent])
 		}
@@ -51,6 +51,7 @@ func TestDiscoverySaysWhatIsTrue(t *testing.T) {
 	w.grantsAreTrue(d)
 	w.authorizationIsTrue(d)
 	w.scopesAndClaimsAreTrue(d)
+	w.algorithmsAreTrue(d)
 	for _, no := range []string{"request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"} {
 		if d.body[no] != false {
 			t.Errorf("%s is %v", no, d.body[no])
@@ -74,7 +75,7 @@ func (w *world) grantsAreTrue(d reply) {
 		methods["client_secret_basic"] = w.post(at, "docs", form("token", "x"))
 		methods["client_secret_post"] = f("client_id", "docs", "client_secret", w.p.Clients["docs"].Secret)
 		methods["none"] = f("client_id", "spa")
-		methods["private_key_jwt"] = f("client_assertion", "x.y.z", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		methods["private_key_jwt"] = f("client_assertion", w.assertion("bank"), "client_assertion_type", assertionType)
 		listed := w.list(d, path+"_endpoint_auth_methods_supported")
 		for method, r := range methods {
 			if works := r.Code != http.StatusUnauthorized; works != slices.Contains(listed, method) {

@@ -3,10 +3,15 @@
 //	GET  /.well-known/openid-configuration   discovery.go
 //	GET  /jwks                               server.go
 //	GET  /authorize (POST answers 303)       authorize.go → the agent's pages → Finish → answer.go
+//	POST /par                                par.go
 //	POST /token                              exchange.go, refresh.go, api.go, tokenexchange.go
 //	POST /introspect                         introspect.go
 //	GET  /userinfo (and POST)                userinfo.go
 //	POST /revoke                             revoke.go
+//
+// Who a client is says clientauth.go, by assertion.go where it has keys; which
+// key a token is bound to says dpop.go, and whether its holder has that key,
+// holder.go.
 //
 // The protocol's plumbing is zitadel/oidc's op.Server; everything that decides
 // something is here or in package credentials. Only tokens.go builds tokens,

@@ -21,6 +21,10 @@ func (p *Provider) publicError(ctx context.Context, err error) error {
 		return oidc.ErrInvalidGrant().WithDescription("the support session has ended")
 	case errors.Is(err, credentials.ErrReplayed):
 		return oidc.ErrInvalidGrant().WithDescription("it was used before; the support session has been ended")
+	case errors.Is(err, credentials.ErrUsed):
+		return errProofUsed
+	case errors.Is(err, credentials.ErrUnproven):
+		return invalidProof("is missing or by another key: the refresh token is bound to one")
 	case errors.Is(err, credentials.ErrInvalidGrant), errors.Is(err, credentials.ErrNotFound), errors.Is(err, errPast):
 		return oidc.ErrInvalidGrant().WithDescription("it is not valid")
 	}
@@ -42,6 +46,15 @@ func unavailable() error {
 	e := &oidc.Error{ErrorType: "temporarily_unavailable", Description: "nothing could be decided now; try again later"}
 	return op.NewStatusError(e, http.StatusServiceUnavailable)
 }
+
+// oidcError is an error whose code is known only when it happens.
+func oidcError(code, text string) *oidc.Error {
+	e := &oidc.Error{Description: text}
+	assign(&e.ErrorType, code) // whose type the library keeps to itself
+	return e
+}
+
+func assign[T ~string](to *T, s string) { *to = T(s) }
 
 func invalidClient(text string) error {
 	return op.NewStatusError(&oidc.Error{ErrorType: oidc.InvalidClient, Description: text}, http.StatusUnauthorized)

@@ -43,9 +43,16 @@ func hashRefresh(token string) []byte {
 // CodeExchange implements op.Server: a code becomes tokens, once.
 func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
 	p, c := s.p, r.Client.(opClient).Client
+	held, err := p.binding(r.Header, c)
+	if err != nil {
+		return nil, err
+	}
 	opened, ok := p.openCode(r.Data.Code, c.ID, r.Data.RedirectURI, r.Data.CodeVerifier)
 	if !ok {
 		return nil, oidc.ErrInvalidGrant().WithDescription("the code is not valid for this client, redirect_uri and code_verifier, or too old")
+	}
+	if opened.Key != "" && opened.Key != held.thumbprint() { // RFC 9449 section 10
+		return nil, oidc.ErrInvalidGrant().WithDescription("the code is bound to a key; send a DPoP proof made with it")
 	}
 	// The configuration may lend less than when the code was made.
 	scope := p.narrow(opened.Scope, opened.Scope, c)
@@ -53,19 +60,20 @@ func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 		return nil, oidc.ErrInvalidGrant().WithDescription("nothing of what the code was made for can be granted any more")
 	}
 	g := credentials.Grant{ID: opened.ID, Account: opened.Account, SID: opened.SID, Client: c.ID, Audience: c.Audience,
-		Scope: strings.Join(scope, " "), TokenID: credentials.NewID()}
+		Scope: strings.Join(scope, " "), TokenID: credentials.NewID(), Proof: held.use()}
 	refresh := ""
 	if c.has(grantRefresh) {
 		var hash []byte
 		refresh, hash = newRefreshToken()
-		g.Refresh = &credentials.RefreshToken{Hash: hash, Account: g.Account, SID: g.SID, Client: c.ID, Audience: c.Audience, Scope: g.Scope}
+		g.Refresh = &credentials.RefreshToken{Hash: hash, Account: g.Account, SID: g.SID, Client: c.ID, Audience: c.Audience, Scope: g.Scope, Key: held.thumbprint()}
 	}
 	session, err := p.Store.Issue(ctx, g)
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, claims: opened.Claims, openid: slices.Contains(scope, "openid"),
+		scope: scope, id: g.TokenID, refresh: refresh, nonce: opened.Nonce, key: held.thumbprint(), claims: opened.Claims,
+		openid: slices.Contains(scope, "openid"),
 	})
 }
 
@@ -74,6 +82,7 @@ type issued struct {
 	scope          []string
 	id             string // jti of the access token
 	nonce, refresh string
+	key            string    // thumbprint of the key that it is bound to; empty: none
 	openid         bool      // whether an ID token is asked for
 	claims         []string  // asked for in it
 	kind           string    // issued_token_type of an exchange
@@ -88,7 +97,7 @@ func (p *Provider) tokens(ctx context.Context, s credentials.Session, c *Client,
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
-	out := tokenResponse{AccessToken: access, TokenType: "Bearer", ExpiresIn: expires - now.Unix(),
+	out := tokenResponse{AccessToken: access, TokenType: tokenType(g.key), ExpiresIn: expires - now.Unix(),
 		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh, IssuedType: g.kind}
 	if g.openid {
 		if out.IDToken, err = p.idToken(s, c, g, access, now); err != nil {

@@ -193,3 +193,17 @@ func TestASecretIsInNoLogAndNoOtherAnswer(t *testing.T) {
 		}
 	}
 }
+
+func (f *failing) UseOnce(ctx context.Context, o credentials.Once) error {
+	if err := f.fail("UseOnce"); err != nil {
+		return err
+	}
+	return f.Store.UseOnce(ctx, o)
+}
+
+func (f *failing) UsedOnce(ctx context.Context, o credentials.Once) (bool, error) {
+	if err := f.fail("UsedOnce"); err != nil {
+		return false, err
+	}
+	return f.Store.UsedOnce(ctx, o)
+}

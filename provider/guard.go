@@ -25,6 +25,7 @@ var maxAgeKeys = fmt.Sprintf("public, max-age=%d", int(keys.MaxAge.Seconds()))
 // credentials in the query, cross-origin rules, headers, panics.
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = present(r)
 		g := &guarded{ResponseWriter: w, r: r}
 		defer p.recover(g, r)
 		public := r.URL.Path == pathKeys || strings.HasPrefix(r.URL.Path, "/.well-known/")
@@ -36,6 +37,9 @@ func (p *Provider) guard(next http.Handler) http.Handler {
 			w.Header().Set("Pragma", "no-cache")
 			if p.crossOrigin(w, r) {
 				return
+			}
+			if p.Nonces != nil && r.Header.Get(headerDPoP) != "" {
+				w.Header().Set("DPoP-Nonce", p.nonce())
 			}
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -113,19 +117,24 @@ func (p *Provider) precheck(r *http.Request) error {
 		if grant := r.PostForm.Get("grant_type"); grant != "" && !slices.Contains(p.grants(), grant) {
 			return oidc.ErrUnsupportedGrantType().WithDescription("the grant type is not supported")
 		}
-	case pathIntrospect, pathRevoke:
+	case pathIntrospect, pathRevoke, pathPAR:
 		r.Form.Del("grant_type") // which the library judges here too
 	default:
 		return nil
 	}
-	return presented(r)
+	_, err := presented(r)
+	return err
 }
 
-// presented refuses a request in which no client presents itself by
-// client_secret_basic, client_secret_post or, but for introspection, its id.
-func presented(r *http.Request) error {
+// presented finds how a client presents itself, and refuses a request in which
+// none does by client_secret_basic, client_secret_post, private_key_jwt or, but
+// for introspection, its id.
+func presented(r *http.Request) (*op.ClientCredentials, error) {
 	if r.PostForm.Has("client_assertion") || r.PostForm.Has("client_assertion_type") {
-		return invalidClient("client assertions are not supported; use client_secret_basic or client_secret_post")
+		if r.PostForm.Get("client_assertion_type") != jwtBearer || r.PostForm.Get("client_assertion") == "" {
+			return nil, invalidClient("send client_assertion with client_assertion_type=" + jwtBearer)
+		}
+		return &op.ClientCredentials{ClientID: r.PostForm.Get("client_id")}, nil
 	}
 	id, secret := r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
 	if r.Header.Get("Authorization") != "" {
@@ -134,24 +143,22 @@ func presented(r *http.Request) error {
 		id, idErr = url.QueryUnescape(rawID) // RFC 6749 section 2.3.1
 		secret, secretErr = url.QueryUnescape(rawSecret)
 		if !ok || idErr != nil || secretErr != nil {
-			return invalidClient("the Authorization header is not one of client_secret_basic")
+			return nil, invalidClient("the Authorization header is not one of client_secret_basic")
 		}
 	}
 	switch {
 	case id == "":
-		return invalidClient("the client does not say who it is")
+		return nil, invalidClient("the client does not say who it is")
 	case r.URL.Path == pathIntrospect && secret == "":
-		return invalidClient("introspection is for clients that prove who they are")
+		return nil, invalidClient("introspection is for clients that prove who they are")
 	}
-	return nil
+	return &op.ClientCredentials{ClientID: id, ClientSecret: secret}, nil
 }
 
 func duplicates(r *http.Request) error {
 	for _, form := range []url.Values{r.PostForm, r.URL.Query()} {
-		for _, values := range form {
-			if len(values) > 1 {
-				return oidc.ErrInvalidRequest().WithDescription("a parameter is given twice")
-			}
+		if repeats(form) {
+			return oidc.ErrInvalidRequest().WithDescription("a parameter is given twice")
 		}
 	}
 	if r.URL.Path == pathUserinfo && r.Header.Get("Authorization") != "" && r.PostForm.Has("access_token") {
@@ -172,12 +179,12 @@ func (p *Provider) crossOrigin(w http.ResponseWriter, r *http.Request) (done boo
 		return false
 	}
 	w.Header().Set("Access-Control-Allow-Origin", origin)
-	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
+	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce")
 	if r.Method != http.MethodOptions {
 		return false
 	}
 	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 	w.Header().Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
@@ -219,9 +226,16 @@ func (g *guarded) Write(b []byte) (int, error) {
 }
 
 func (g *guarded) challenge(status int) string {
+	how := presentationOf(g.r.Context())
 	switch {
 	case g.r.URL.Path != pathUserinfo:
 		return `Basic realm="valetkey"`
+	case how.error != "":
+		return challengeDPoP(how.error, "")
+	case status == http.StatusForbidden && how.dpop:
+		return challengeDPoP("insufficient_scope", `, scope="openid"`)
+	case status == http.StatusUnauthorized && how.dpop:
+		return challengeDPoP("invalid_token", "")
 	case status == http.StatusForbidden:
 		return `Bearer realm="valetkey", error="insufficient_scope", scope="openid"`
 	case status == http.StatusBadRequest:

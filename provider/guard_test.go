@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	private = []string{"/token", "/introspect", "/userinfo", "/revoke"}
+	private = []string{"/token", "/introspect", "/userinfo", "/revoke", "/par"}
 	public  = []string{"/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
 )
 
@@ -217,7 +217,7 @@ func TestOtherSpellingsOfAPathAreNotAnEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	f := form("grant_type", "client_credentials", "client_id", "settings", "client_secret", w.p.Clients["settings"].Secret)
-	for _, path := range []string{"/Token", "/token/", "//token", "/%74oken", "/./token", "/x/../token", "/token%2f", "/token;x", "/device_authorization", "/oauth/token", "/end_session", "/par", "/healthz", "/ready"} {
+	for _, path := range []string{"/Token", "/token/", "//token", "/%74oken", "/./token", "/x/../token", "/token%2f", "/token;x", "/device_authorization", "/oauth/token", "/end_session", "/PAR", "/par/", "/healthz", "/ready"} {
 		if r := w.serve(plainPost(path, f)); r.Code != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, r.Code, r.Body)
 		}

@@ -18,15 +18,16 @@ type inactive struct {
 
 // active is RFC 7662 section 2.2.
 type active struct {
-	Active    bool   `json:"active"`
-	TokenType string `json:"token_type,omitempty"`
-	Issuer    string `json:"iss"`
-	Audience  string `json:"aud,omitempty"`
-	ClientID  string `json:"client_id"`
-	Scope     string `json:"scope"`
-	Expires   int64  `json:"exp"`
-	Issued    int64  `json:"iat,omitempty"`
-	ID        string `json:"jti,omitempty"`
+	Active    bool          `json:"active"`
+	TokenType string        `json:"token_type,omitempty"`
+	Issuer    string        `json:"iss"`
+	Audience  string        `json:"aud,omitempty"`
+	ClientID  string        `json:"client_id"`
+	Scope     string        `json:"scope"`
+	Expires   int64         `json:"exp"`
+	Issued    int64         `json:"iat,omitempty"`
+	ID        string        `json:"jti,omitempty"`
+	Confirm   *confirmation `json:"cnf,omitempty"`
 	sessionClaims
 }
 
@@ -34,7 +35,7 @@ type active struct {
 // read now, and a session whose time has come is ended before the answer.
 func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionRequest]) (*op.Response, error) {
 	p := s.p
-	c, err := p.authenticate(r.Header, r.Form, r.Data.ClientCredentials)
+	c, err := p.authenticate(ctx, r.Header, r.Form, r.Data.ClientCredentials)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (p *Provider) introspect(ctx context.Context, c *Client, token string) (any
 		return inactive{}, err
 	}
 	return active{
-		Active: true, TokenType: "Bearer", Issuer: p.Issuer, Audience: claims.Audience, ClientID: claims.ClientID, Scope: claims.Scope,
+		Active: true, TokenType: tokenType(claims.key()), Confirm: claims.Confirm, Issuer: p.Issuer, Audience: claims.Audience, ClientID: claims.ClientID, Scope: claims.Scope,
 		Expires: claims.Expires, Issued: claims.Issued, ID: claims.ID, sessionClaims: p.claimsOf(s, issuedTo),
 	}, nil
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -16,14 +17,20 @@ import (
 var errScope = errors.New("more than was granted")
 
 // RefreshToken implements op.Server (RFC 6749 section 6). Every use rotates the
-// token; see credentials.RefreshGrace.
+// token, see credentials.RefreshGrace, unless nobody can use a copy: the client
+// proves itself by a key, or the token is bound to one.
 func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
 	p, c := s.p, r.Client.(opClient).Client
+	held, err := p.binding(r.Header, c)
+	if err != nil {
+		return nil, err
+	}
 	token, hash := newRefreshToken()
 	asked := strings.Fields(r.Form.Get("scope"))
 	var scope []string
 	use := credentials.Refreshing{
 		Hash: hashRefresh(r.Data.RefreshToken), Client: c.ID, Next: hash, TokenID: credentials.NewID(),
+		Proof: held.use(), Key: held.thumbprint(), Proven: !c.Public, Keep: len(c.Keys) > 0,
 		Scope: func(granted string) (string, error) {
 			scope = strings.Fields(granted)
 			if len(asked) > 0 {
@@ -38,14 +45,17 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 			return strings.Join(scope, " "), nil
 		},
 	}
-	session, _, err := p.Store.Refresh(ctx, use)
+	session, next, err := p.Store.Refresh(ctx, use)
 	if errors.Is(err, errScope) {
 		return nil, oidc.ErrInvalidScope().WithDescription("a refresh cannot ask for more than was granted and can still be lent")
 	}
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
+	if !bytes.Equal(next.Hash, hash) {
+		token = "" // the one that was used stays good
+	}
 	return p.tokens(ctx, session, c, issued{
-		scope: scope, id: use.TokenID, refresh: token, openid: slices.Contains(asked, "openid"),
+		scope: scope, id: use.TokenID, refresh: token, key: held.thumbprint(), openid: slices.Contains(asked, "openid"),
 	})
 }

@@ -27,6 +27,8 @@ type Request struct {
 	Prompt      []string `json:"p,omitempty"`
 	MaxAge      *int64   `json:"m,omitempty"` // seconds
 	LoginHint   string   `json:"l,omitempty"`
+	Key         string   `json:"d,omitempty"` // thumbprint of the key that the code is for (dpop_jkt)
+	Pushed      string   `json:"r,omitempty"` // id of the pushed request that this is; completed once
 	FormPost    bool     `json:"f,omitempty"` // the answer is posted to the app
 	Expected    []string `json:"e,omitempty"` // the request is about one of these sub; empty: about anybody
 	Spent       bool     `json:"x,omitempty"` // that one came in with a PIN, so nothing but their session leads there again
@@ -104,10 +106,11 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 
 // request that comes with an error says where, and how, the app is told.
 func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
-		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"),
+		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"), Key: q.Get("dpop_jkt"),
 		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
 	for _, check := range []func(url.Values, *Client, *Request) *authError{
 		checkMode, checkCarried, checkSupported, checkChallenge, checkPrompt, checkMaxAge, p.checkClaims, p.checkHint,
+		checkKey, checkTarget,
 	} {
 		if err := check(q, c, &a); err != nil {
 			return a, err
@@ -194,10 +197,8 @@ func checkPrompt(_ url.Values, _ *Client, a *Request) *authError {
 // checkCarried refuses what cannot be carried to the end of the sign-in as it
 // was sent. What the protocol does not know is not carried, and is ignored.
 func checkCarried(q url.Values, _ *Client, _ *Request) *authError {
-	for _, values := range q {
-		if len(values) > 1 {
-			return refuse("invalid_request", "a parameter is given twice")
-		}
+	if repeats(q) {
+		return refuse("invalid_request", "a parameter is given twice")
 	}
 	for _, secret := range []string{"client_secret", "client_assertion", "access_token", "pin", "password"} {
 		if q.Has(secret) {

@@ -19,6 +19,7 @@ import (
 // The paths of the endpoints, below the issuer.
 const (
 	pathAuthorize  = "/authorize"
+	pathPAR        = "/par"
 	pathToken      = "/token"
 	pathIntrospect = "/introspect"
 	pathUserinfo   = "/userinfo"
@@ -38,6 +39,8 @@ type Provider struct {
 	Ring      *keys.Ring
 	Requests  *keys.Sealer  // authorization requests
 	Codes     *keys.Sealer  // authorization codes
+	Pushes    *keys.Sealer  // pushed authorization requests
+	Nonces    *keys.Sealer  // nonces of DPoP proofs; nil: proofs need none
 	Access    time.Duration // lifetime of an access token, at most
 	Code      time.Duration // lifetime of a code
 	Now       func() time.Time
@@ -75,6 +78,7 @@ func (p *Provider) Mount(r *mux.Router) {
 	}
 	r.Handle(pathMetadata, p.guard(http.HandlerFunc(p.metadata)))
 	r.HandleFunc(pathAuthorize, p.authorize)
+	r.Handle(pathPAR, p.guard(http.HandlerFunc(p.push)))
 }
 
 // server is Provider as the library wants it. Methods that it leaves to

@@ -57,6 +57,10 @@ func (s *server) TokenExchange(ctx context.Context, r *exchangeRequest) (*op.Res
 // exchangePIN redeems without a browser, by the rules, limits and record of the
 // pages.
 func (p *Provider) exchangePIN(ctx context.Context, c *Client, r *exchangeRequest) (*op.Response, error) {
+	held, err := p.binding(r.Header, c)
+	if err != nil {
+		return nil, err
+	}
 	handle, pin, err := p.pinRequest(c, r.Data)
 	if err != nil {
 		return nil, err
@@ -83,18 +87,18 @@ func (p *Provider) exchangePIN(ctx context.Context, c *Client, r *exchangeReques
 		return nil, oidc.ErrInvalidScope().WithDescription("the customer lent none of the requested scopes")
 	}
 	g := credentials.Grant{ID: credentials.NewID(), Type: grantExchange, Account: session.Account.ID, SID: session.ID, Client: c.ID,
-		Audience: c.Audience, Scope: strings.Join(scope, " "), TokenID: credentials.NewID()}
+		Audience: c.Audience, Scope: strings.Join(scope, " "), TokenID: credentials.NewID(), Proof: held.use()}
 	refresh := ""
 	if c.has(grantRefresh) {
 		var hash []byte
 		refresh, hash = newRefreshToken()
-		g.Refresh = &credentials.RefreshToken{Hash: hash, Account: g.Account, SID: g.SID, Client: c.ID, Audience: c.Audience, Scope: g.Scope}
+		g.Refresh = &credentials.RefreshToken{Hash: hash, Account: g.Account, SID: g.SID, Client: c.ID, Audience: c.Audience, Scope: g.Scope, Key: held.thumbprint()}
 	}
 	if session, err = p.Store.Issue(ctx, g); err != nil {
 		return nil, p.publicError(ctx, err)
 	}
-	return p.tokens(ctx, session, c, issued{scope: scope, id: g.TokenID, refresh: refresh, openid: slices.Contains(scope, "openid"),
-		kind: string(oidc.AccessTokenType)})
+	return p.tokens(ctx, session, c, issued{scope: scope, id: g.TokenID, refresh: refresh, key: held.thumbprint(),
+		openid: slices.Contains(scope, "openid"), kind: string(oidc.AccessTokenType)})
 }
 
 // pinRequest refuses, before anything is tried, what could come to nothing.
@@ -155,10 +159,17 @@ func (p *Provider) notRedeemed(ctx context.Context, err error) error {
 // audience, another one for another app's: for the same session and agent, with
 // no more scopes, and over no later.
 func (p *Provider) exchangeAccess(ctx context.Context, c *Client, r *exchangeRequest) (*op.Response, error) {
-	held, ok := p.openSession(r.Data.SubjectToken)
-	from := p.shownTo(held)
-	if !ok || c.Audience == "" || held.Audience != c.Audience || from == nil {
+	held, err := p.binding(r.Header, c)
+	if err != nil {
+		return nil, err
+	}
+	was, ok := p.openSession(r.Data.SubjectToken)
+	from := p.shownTo(was)
+	if !ok || c.Audience == "" || was.Audience != c.Audience || from == nil {
 		return nil, badSubject()
+	}
+	if was.key() != "" && was.key() != held.thumbprint() { // whoever was handed it does not hold its key
+		return nil, oidc.ErrInvalidRequest().WithDescription("the subject_token is bound to a key; send a DPoP proof made with it")
 	}
 	if r.Data.ActorToken != "" {
 		return nil, oidc.ErrInvalidRequest().WithDescription("an access token names the agent itself; send no actor_token with it")
@@ -168,7 +179,7 @@ func (p *Provider) exchangeAccess(ctx context.Context, c *Client, r *exchangeReq
 		return nil, err
 	}
 	// The configuration may lend less than when the token was made.
-	has := strings.Fields(held.Scope)
+	has := strings.Fields(was.Scope)
 	has = slices.DeleteFunc(p.narrow(has, has, from), scopes.Standard) // they are about the app that the agent signed in to
 	requested := r.Data.Scopes
 	if len(requested) == 0 {
@@ -178,8 +189,8 @@ func (p *Provider) exchangeAccess(ctx context.Context, c *Client, r *exchangeReq
 	if len(scope) == 0 {
 		return nil, oidc.ErrInvalidScope().WithDescription("nothing of what is asked for is in the subject_token and can be lent to that app")
 	}
-	g := credentials.Grant{ID: credentials.NewID(), Type: grantExchange, Account: held.Account.ID, SID: held.SID, Client: app.ID, Through: c.ID,
-		Audience: app.Audience, Scope: strings.Join(scope, " "), TokenID: credentials.NewID()}
+	g := credentials.Grant{ID: credentials.NewID(), Type: grantExchange, Account: was.Account.ID, SID: was.SID, Client: app.ID, Through: c.ID,
+		Audience: app.Audience, Scope: strings.Join(scope, " "), TokenID: credentials.NewID(), Proof: held.use()}
 	session, err := p.Store.Issue(ctx, g)
 	if ended := new(credentials.EndedError); errors.As(err, &ended) || errors.Is(err, credentials.ErrNotFound) {
 		return nil, badSubject()
@@ -187,7 +198,7 @@ func (p *Provider) exchangeAccess(ctx context.Context, c *Client, r *exchangeReq
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
-	return p.tokens(ctx, session, c, issued{scope: scope, id: g.TokenID, app: app, until: time.Unix(held.Expires, 0), kind: string(oidc.AccessTokenType)})
+	return p.tokens(ctx, session, c, issued{scope: scope, id: g.TokenID, key: held.thumbprint(), app: app, until: time.Unix(was.Expires, 0), kind: string(oidc.AccessTokenType)})
 }
 
 func badSubject() error {

@@ -63,14 +63,23 @@ type sessionClaims struct {
 // accessClaims are an access token's (RFC 9068). Tokens of the management API
 // have no session part.
 type accessClaims struct {
-	Issuer   string `json:"iss"`
-	Audience string `json:"aud"`
-	ClientID string `json:"client_id"`
-	Expires  int64  `json:"exp"`
-	Issued   int64  `json:"iat"`
-	ID       string `json:"jti"`
-	Scope    string `json:"scope"`
+	Issuer   string        `json:"iss"`
+	Audience string        `json:"aud"`
+	ClientID string        `json:"client_id"`
+	Expires  int64         `json:"exp"`
+	Issued   int64         `json:"iat"`
+	ID       string        `json:"jti"`
+	Scope    string        `json:"scope"`
+	Confirm  *confirmation `json:"cnf,omitempty"`
 	sessionClaims
+}
+
+// key is the thumbprint of the key that the token is bound to, or empty.
+func (c accessClaims) key() string {
+	if c.Confirm == nil {
+		return ""
+	}
+	return c.Confirm.Key
 }
 
 // idClaims are an ID token's (OpenID Connect Core 1.0 section 2).
@@ -159,7 +168,7 @@ func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now t
 	}
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
 		Issuer: p.Issuer, Audience: app.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
-		Scope: strings.Join(g.scope, " "), sessionClaims: p.claimsOf(s, app),
+		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), sessionClaims: p.claimsOf(s, app),
 	})
 	return token, expires, err
 }

@@ -24,6 +24,10 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	if !ok {
 		return nil, invalidToken()
 	}
+	held, err := p.holds(r.Header, r.Method, pathUserinfo, r.Data.AccessToken, claims.Confirm, presentationOf(ctx).dpop)
+	if err != nil {
+		return nil, atResource(ctx, err)
+	}
 	session, live, err := p.live(ctx, claims.SID)
 	if err != nil {
 		return nil, p.publicError(ctx, err)
@@ -35,6 +39,9 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	scope := strings.Fields(claims.Scope)
 	if !slices.Contains(scope, "openid") {
 		return nil, op.NewStatusError((&oidc.Error{ErrorType: "insufficient_scope"}).WithDescription("the token was issued without openid"), http.StatusForbidden)
+	}
+	if err := p.settle(ctx, held); err != nil {
+		return nil, atResource(ctx, err)
 	}
 	return op.NewResponse(userinfo{
 		standardClaims: standardOf(session, c, func(claim string) bool { return slices.Contains(scope, scopeOfClaim[claim]) }),

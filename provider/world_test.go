@@ -41,7 +41,7 @@ var library = &logText{}
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(library, nil)))
-	os.Exit(m.Run())
+	os.Exit(storetest.Main(m))
 }
 
 // world is a provider over a real database whose pages approve everything with
@@ -101,13 +101,19 @@ func must(t interface {
 
 func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	w := &world{TB: t, log: &logText{}}
 	path := filepath.Join(t.TempDir(), "secrets")
 	must(t, keys.InitSecrets(path))
+	return newNode(t, storetest.SQLite(t), path, change...)
+}
+
+// newNode is a node of an installation with this database and secrets file.
+func newNode(t testing.TB, dsn, path string, change ...func(*provider.Provider)) *world {
+	t.Helper()
+	w := &world{TB: t, log: &logText{}}
 	var err error
 	w.secrets, err = keys.LoadSecrets(path)
 	must(t, err)
-	w.store, err = store.Open(context.Background(), store.Options{DSN: storetest.SQLite(t), Secrets: w.secrets, Migrate: true, Now: w.now})
+	w.store, err = store.Open(context.Background(), store.Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.now})
 	must(t, err)
 	t.Cleanup(w.store.Close)
 	hasher := credentials.NewHasher(w.secrets.Pepper())
@@ -115,7 +121,7 @@ func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 	w.redeemer = &credentials.Redeemer{Store: w.store, Hasher: hasher}
 	w.p = &provider.Provider{
 		Issuer: issuer, Clients: clients(), Catalogue: w.minter.Catalogue, Store: w.store,
-		Requests: w.secrets.Sealer("authorization request"), Codes: w.secrets.Sealer("authorization code"),
+		Requests: w.secrets.Sealer("authorization request"), Codes: w.secrets.Sealer("authorization code"), Pushes: w.secrets.Sealer("pushed request"),
 		Access: 5 * time.Minute, Code: time.Minute, Now: w.now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Browser:  func(http.ResponseWriter, *http.Request) string { return "browser-1" },
 		Interact: w.interact,
@@ -188,7 +194,7 @@ func clients() map[string]*provider.Client {
 		{ID: "docs-api", Name: "Docs API", Secret: "docs-api-secret-0123456789", Audience: docsAPI, Grants: []string{"client_credentials"}, API: []string{"actions.write"}},
 	}
 	out := map[string]*provider.Client{}
-	for _, c := range list {
+	for _, c := range append(list, keyed()...) {
 		out[c.ID] = c
 	}
 	return out
@@ -303,6 +309,9 @@ func (w *world) post(path, client string, f url.Values) reply {
 	if c.Public {
 		f.Set("client_id", c.ID)
 		return w.serve(plainPost(path, f))
+	}
+	if len(c.Keys) > 0 {
+		return w.serve(plainPost(path, w.asserted(c.ID, f)))
 	}
 	r := plainPost(path, f)
 	r.SetBasicAuth(url.QueryEscape(c.ID), url.QueryEscape(c.Secret))

@@ -99,10 +99,14 @@ func wirePages(cfg *config.Config, log *slog.Logger) (*web.Pages, error) {
 
 func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 	p := &provider.Provider{
-		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
+		Issuer: b.cfg.Issuer, Clients: wireClients(b.cfg, b.rules.keys), Catalogue: b.rules.catalogue, Store: b.store, Sessions: b.sessions,
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
+		Pushes: b.secrets.Sealer("pushed request"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
 		Browser: b.cookies.Browser, Fail: b.pages.Fail, Redeemer: b.redeemer(), Actor: b.exchangeActor,
+	}
+	if b.cfg.Tokens.DPoPNonce {
+		p.Nonces = b.secrets.Sealer("DPoP nonce")
 	}
 	p.FormPost = func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
 		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)
@@ -230,16 +234,18 @@ func (b *broker) wireAPI() *api.Handler {
 	return h
 }
 
-var errNoCaller = errors.New("the token is not one of the management API")
-
-func (b *broker) apiCaller(_ context.Context, bearer string) (api.Caller, error) {
-	c, scope, expires, ok := b.provider.OpenAPI(bearer)
-	if !ok {
-		return api.Caller{}, errNoCaller
+func (b *broker) apiCaller(r *http.Request, token string, dpop bool) (api.Caller, error) {
+	t, err := b.provider.OpenAPIRequest(r, token, dpop)
+	var holder *provider.HolderError
+	if err != nil && !errors.Is(err, provider.ErrAPIToken) && !errors.As(err, &holder) {
+		return api.Caller{}, api.ErrUndecided // and has been logged
 	}
-	caller := api.Caller{Client: c.ID, Audience: c.Audience, Scopes: scope, Expires: expires}
+	if err != nil {
+		return api.Caller{}, err
+	}
+	caller := api.Caller{Client: t.Client.ID, Audience: t.Client.Audience, Scopes: t.Scope, Expires: t.Expires}
 	for _, configured := range b.cfg.Clients {
-		if configured.ID == c.ID {
+		if configured.ID == t.Client.ID {
 			caller.Owners, caller.OwnerProof, caller.OwnerAudience = configured.Owners, configured.OwnerProof, configured.OwnerAudience
 			caller.ActorAudience = configured.ActorAudience
 		}

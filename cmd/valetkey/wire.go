@@ -18,6 +18,7 @@ import (
 type rules struct {
 	catalogue *scopes.Catalogue
 	policies  []credentials.Policy
+	keys      clientKeys
 }
 
 // wireRules turns configuration into rules. What the rules refuse becomes a
@@ -32,6 +33,8 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 			problems = append(problems, cfg.Problem("clients["+c.ID+"].subject", "cannot be owner with several owners connectors: two of their people may have the same subject"))
 		}
 	}
+	keys, more := wireKeys(cfg)
+	problems = append(problems, more...)
 	list := make([]scopes.Scope, 0, len(cfg.Scopes))
 	for _, s := range cfg.Scopes {
 		list = append(list, scopes.Scope{Name: s.Name, Label: s.Label, Kind: scopes.Kind(s.Kind)})
@@ -40,7 +43,7 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 	if err != nil {
 		return rules{}, append(problems, cfg.Problem("scopes", "%s", err))
 	}
-	out := rules{catalogue: catalogue}
+	out := rules{catalogue: catalogue, keys: keys}
 	if logo := string(cfg.Brand.Logo); logo != "" {
 		if _, err := os.Stat(logo); err != nil { // support must not stop for want of a picture
 			cfg.Warnings = append(cfg.Warnings, cfg.Problem("brand.logo", "cannot be read, so pages go without it; name an image file, or remove it"))
@@ -100,7 +103,7 @@ func wireMay(list config.MayRules) []credentials.MayRule {
 	return out
 }
 
-func wireClients(cfg *config.Config) map[string]*provider.Client {
+func wireClients(cfg *config.Config, keys clientKeys) map[string]*provider.Client {
 	out := make(map[string]*provider.Client, len(cfg.Clients))
 	for _, c := range cfg.Clients {
 		out[c.ID] = &provider.Client{
@@ -108,6 +111,7 @@ func wireClients(cfg *config.Config) map[string]*provider.Client {
 			Audience: c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
 			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins, NoPKCE: !c.Require.PKCE,
 			ActorAudience: c.ActorAudience,
+			Keys:          keys[c.ID], RequirePAR: c.Require.PAR, RequireDPoP: c.Require.DPoP,
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"mime"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/provider"
 )
 
 // request is what is known of a request while it is served.
@@ -34,7 +36,10 @@ func callerOf(ctx context.Context) Caller { return requestOf(ctx).caller }
 // maxBearer bounds a token before anybody parses it, in bytes.
 const maxBearer = 8 << 10
 
-var bearerForm = regexp.MustCompile(`^(?i:Bearer) +([A-Za-z0-9._~+/-]+=*)$`)
+var tokenForm = regexp.MustCompile(`^(?i:(Bearer|DPoP)) +([A-Za-z0-9._~+/-]+=*)$`)
+
+// ErrUndecided says that whether a token is good could not be found out.
+var ErrUndecided = errors.New("it could not be found out whether the token is good")
 
 // admit lets a request through to its operation when its bearer may do so
 // (RFC 6750). Nothing of the body has been read by then.
@@ -70,15 +75,25 @@ func (h *Handler) authenticate(r *http.Request, scope string, state *request) *p
 	case len(given) > 1:
 		return newProblem(http.StatusBadRequest, "", "Send one Authorization header.").
 			with("WWW-Authenticate", `Bearer error="invalid_request"`)
-	case !strings.HasPrefix(strings.ToLower(given[0]), "bearer"):
+	case !strings.HasPrefix(strings.ToLower(given[0]), "bearer") && !strings.HasPrefix(strings.ToLower(given[0]), "dpop"):
 		return unauthorized("Bearer", "Send an access token of this API as bearer token.")
 	}
-	found := bearerForm.FindStringSubmatch(given[0])
-	if found == nil || len(found[1]) > maxBearer {
+	found := tokenForm.FindStringSubmatch(given[0])
+	if found == nil || len(found[2]) > maxBearer {
 		return unauthorized(`Bearer error="invalid_token"`, "The access token is not valid here.")
 	}
-	caller, err := h.Authenticate(r.Context(), found[1])
-	if err != nil {
+	caller, err := h.Authenticate(r, found[2], strings.EqualFold(found[1], "dpop"))
+	var holder *provider.HolderError
+	switch {
+	case errors.As(err, &holder):
+		refused := unauthorized(holder.Challenge, "The access token is not valid here: "+holder.Text+".")
+		if holder.Nonce != "" {
+			refused = refused.with("DPoP-Nonce", holder.Nonce)
+		}
+		return refused
+	case errors.Is(err, ErrUndecided):
+		return newProblem(http.StatusServiceUnavailable, "", "Nothing could be decided now. Try again later.")
+	case err != nil:
 		return unauthorized(`Bearer error="invalid_token"`, "The access token is not valid here, or has expired.")
 	}
 	if !slices.Contains(caller.Scopes, scope) {

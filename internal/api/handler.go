@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -73,9 +74,12 @@ type Handler struct {
 	Store      credentials.Store
 	Reader     credentials.Reader
 	Connectors map[string]Connector // owner connectors by id
-	// Authenticate finds the client that an API token was issued to. Any error
-	// means that the token is not valid here (401).
-	Authenticate func(ctx context.Context, bearer string) (Caller, error)
+	// Authenticate finds the client that the API token of a request was issued
+	// to; dpop: it came by the scheme of that name. A *provider.HolderError says
+	// that the request does not show the key of its token, ErrUndecided that
+	// nothing could be decided; any other error means that the token is not valid
+	// here (401).
+	Authenticate func(r *http.Request, token string, dpop bool) (Caller, error)
 	// OwnerToken verifies an ID token of an owner: its signature, its issuer
 	// (the connector's), its audience and its age. See ErrOwnerToken.
 	OwnerToken func(ctx context.Context, connector, audience, token string) (OwnerProof, error)

@@ -91,7 +91,7 @@ func (w *world) mount() {
 	w.served = r
 }
 
-func (w *world) authenticate(_ context.Context, bearer string) (api.Caller, error) {
+func (w *world) authenticate(_ *http.Request, bearer string, _ bool) (api.Caller, error) {
 	c, ok := w.callers[bearer]
 	if !ok {
 		return c, errors.New("MARKER: no such token")

@@ -116,8 +116,6 @@ func TestLaterFeaturesWarn(t *testing.T) {
 	const secret = "    secret: \"${DOCS_SECRET}\"\n"
 	for lines, key := range map[string]string{
 		"    secret: short\n":                   "clients[docs].secret",
-		"    jwks: {keys: [1]}\n":               "clients[docs].jwks",
-		"    jwks_file: keys.json\n":            "clients[docs].jwks_file",
 		secret + "    require: {pkce: false}\n": "clients[docs].require.pkce",
 		secret + "    grants: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n": "clients[docs].grants",
 	} {

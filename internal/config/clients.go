@@ -19,10 +19,10 @@ type Client struct {
 	Name string `key:"name"`
 	// Secret is the client_secret; fewer than 16 characters are a warning.
 	Secret Secret `key:"secret"`
-	// JWKS would hold public keys for private_key_jwt, which is not available
-	// in this version.
-	JWKS Unread `key:"jwks"`
-	// JWKSFile would name a file of such keys; not available in this version.
+	// JWKS are the public keys by which the client proves who it is
+	// (private_key_jwt): RSA, P-256 or Ed25519.
+	JWKS JWKS `key:"jwks"`
+	// JWKSFile names a file of such keys, as JSON. It is read at start.
 	JWKSFile Path `key:"jwks_file"`
 	// Public marks an app that cannot keep a secret and proves itself by PKCE.
 	Public bool `key:"public" default:"false"`
@@ -72,15 +72,15 @@ type Client struct {
 	Require Require `key:"require"`
 }
 
-// Require is what an app must use. PAR and DPoP are not available in this
-// version.
+// Require is what an app must use.
 type Require struct {
 	// PKCE demands a code_challenge with S256 (RFC 7636). A public app cannot do
 	// without.
 	PKCE bool `key:"pkce" default:"true"`
 	// PAR demands pushed authorization requests (RFC 9126).
 	PAR bool `key:"par" default:"false"`
-	// DPoP demands sender-constrained tokens (RFC 9449).
+	// DPoP demands sender-constrained tokens (RFC 9449). Without it they are
+	// had by apps that send a proof.
 	DPoP bool `key:"dpop" default:"false"`
 }
 

@@ -94,6 +94,9 @@ type Tokens struct {
 	// Code is how long an authorization code can be exchanged, at most 10m
 	// (RFC 6749, section 4.1.2).
 	Code time.Duration `key:"code" default:"60s"`
+	// DPoPNonce demands a nonce of ours in every DPoP proof (RFC 9449 section
+	// 8), so that none can be made in advance. Apps need one request more.
+	DPoPNonce bool `key:"dpop_nonce" default:"false"`
 }
 
 // Keys are the signing keys.

@@ -23,7 +23,7 @@ func (k checker) clients() {
 		k.clientOwners(key, c)
 		k.patterns(key+".scopes", c.Scopes)
 		k.audience(key+".audience", c.Audience)
-		k.required(key+".require", c.Require, c.Public)
+		k.require(key+".require", c)
 	}
 }
 
@@ -40,11 +40,6 @@ func (k checker) clientProof(key string, c Client) {
 		k.bad(key+".secret", "is missing; add it, or public: true for an app that cannot keep a secret")
 	case ways > 1:
 		k.bad(key, "has several of secret, jwks, jwks_file and public: true; keep exactly one")
-	}
-	for _, name := range []string{"jwks", "jwks_file"} {
-		if k.has(key + "." + name) {
-			k.warn(key+"."+name, "is for private_key_jwt, which is not available in this version; this client cannot prove who it is yet")
-		}
 	}
 	if n := len(c.Secret.Reveal()); k.has(key+".secret") && n == 0 {
 		k.bad(key+".secret", "is empty; make a random one, such as openssl rand -hex 32 prints")
@@ -136,17 +131,14 @@ func (k checker) audience(key, audience string) {
 	}
 }
 
-func (k checker) required(key string, r Require, public bool) {
+func (k checker) require(key string, c Client) {
+	if c.Require.PAR && !c.Has(GrantCode) {
+		k.bad(key+".par", "has nothing to push: the client has no authorization_code; remove it")
+	}
 	switch {
-	case !r.PKCE && public:
+	case !c.Require.PKCE && c.Public:
 		k.bad(key+".pkce", "cannot be false for a public app: PKCE is all that proves who brings a code; remove it")
-	case !r.PKCE:
+	case !c.Require.PKCE:
 		k.warn(key+".pkce", "lets this app sign in without PKCE, for those that cannot do otherwise: whoever takes a code out of a browser can hand it to this app as their own")
-	}
-	if r.PAR {
-		k.bad(key+".par", "cannot be true: pushed authorization requests are not available in this version; remove it")
-	}
-	if r.DPoP {
-		k.bad(key+".dpop", "cannot be true: DPoP is not available in this version; remove it")
 	}
 }

@@ -189,9 +189,3 @@ func (u *Uses) decodeNode(w *walker, p place) {
 		w.add(p.line, p.key, "must be a whole number above 0, or unlimited; %s", meant(t.s, []string{"unlimited"}, "write one of the two"))
 	}
 }
-
-// Unread is a key that this version knows but makes no use of. Whatever stands
-// there is skipped.
-type Unread struct{}
-
-func (*Unread) decodeNode(*walker, place) {}

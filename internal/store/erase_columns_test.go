@@ -51,6 +51,7 @@ var eraseColumns = map[string]string{
 	"grants.at": "time", "refresh_tokens.hash": "random", "refresh_tokens.parent": "random", "refresh_tokens.sid": "random",
 	"refresh_tokens.account": "the product's", "refresh_tokens.client": "no person", "refresh_tokens.audience": "no person",
 	"refresh_tokens.scope": "no person", "refresh_tokens.made_at": "time", "refresh_tokens.replaced_at": "time", "refresh_tokens.spent": "no person",
+	"refresh_tokens.jkt": "an app's key", "used_once.digest": "random", "used_once.until": "time",
 	"endings.epoch": "random", "endings.n": "no person", "endings.sid": "random", "endings.credential": "random", "endings.cause": "no person",
 	"endings.ended_at": "time", "endings_counter.one": "no person", "endings_counter.epoch": "random", "endings_counter.n": "no person",
 	"endings.account": "the product's", "endings.audiences": "no person", "endings.needed_until": "time", "endings.status_index": "random",

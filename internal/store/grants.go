@@ -14,6 +14,9 @@ const insertGrant = `INSERT INTO grants (id, sid, client, audience, scope, at) V
 func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Session, error) {
 	replayed := false
 	out, err := s.within(ctx, g.Account, g.SID, func(t *tx, found *credentials.Session) error {
+		if err := t.useOnce(g.Proof); err != nil {
+			return err
+		}
 		n, err := t.exec(insertGrant, g.ID, g.SID, g.Client, g.Audience, g.Scope, micros(t.now))
 		if err != nil {
 			return err
@@ -40,16 +43,16 @@ func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Ses
 }
 
 const (
-	insertRefresh = `INSERT INTO refresh_tokens (hash, parent, sid, account, client, audience, scope, made_at, replaced_at, spent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`
+	insertRefresh = `INSERT INTO refresh_tokens (hash, parent, sid, account, client, audience, scope, jkt, made_at, replaced_at, spent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`
 	findRefresh = `SELECT account, sid FROM refresh_tokens WHERE hash = $1`
-	readRefresh = `SELECT client, audience, scope, replaced_at, spent, coalesce(parent, $2) FROM refresh_tokens WHERE hash = $1`
+	readRefresh = `SELECT client, audience, scope, jkt, replaced_at, spent, coalesce(parent, $2) FROM refresh_tokens WHERE hash = $1`
 	useRefresh  = `UPDATE refresh_tokens SET replaced_at = $2 WHERE hash = $1 AND replaced_at = 0`
 	spendParent = `UPDATE refresh_tokens SET spent = 1 WHERE hash = $1 AND spent = 0`
 )
 
 func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
-	_, err := t.exec(insertRefresh, r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, micros(t.now))
+	_, err := t.exec(insertRefresh, r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, r.Key, micros(t.now))
 	return err
 }
 
@@ -69,7 +72,7 @@ func (s *Store) RefreshToken(ctx context.Context, hash []byte) (out credentials.
 
 // Refresh implements credentials.Store. A replaced token is good for
 // credentials.RefreshGrace while its successor is unused; any other reuse ends
-// the session.
+// the session. Which tokens are replaced says credentials.Refreshing.Rotates.
 func (s *Store) Refresh(ctx context.Context, r credentials.Refreshing) (credentials.Session, credentials.RefreshToken, error) {
 	next := credentials.RefreshToken{Hash: r.Next, Client: r.Client}
 	found := false
@@ -94,11 +97,18 @@ func (t *tx) refresh(r credentials.Refreshing, next *credentials.RefreshToken, f
 	var client string
 	var replacedAt, spent int64
 	var parent []byte
-	if _, err := t.one(readRefresh, []any{r.Hash, []byte{}}, &client, &next.Audience, &next.Scope, &replacedAt, &spent, &parent); err != nil {
+	if _, err := t.one(readRefresh, []any{r.Hash, []byte{}}, &client, &next.Audience, &next.Scope, &next.Key, &replacedAt, &spent, &parent); err != nil {
 		return false, err
 	}
 	if client != r.Client {
 		return false, credentials.ErrInvalidGrant
+	}
+	rotates, err := r.Rotates(*next)
+	if err == nil {
+		err = t.useOnce(r.Proof)
+	}
+	if err != nil {
+		return false, err
 	}
 	late := replacedAt != 0 && t.now.Sub(fromMicros(replacedAt)) > credentials.RefreshGrace
 	if spent != 0 || late {
@@ -109,7 +119,25 @@ func (t *tx) refresh(r credentials.Refreshing, next *credentials.RefreshToken, f
 	if err != nil {
 		return false, err
 	}
-	if len(parent) > 0 && replacedAt == 0 { // a first use: the one before is not good any more
+	if rotates {
+		replayed, err = t.rotate(r, next, found, parent, replacedAt == 0)
+	} else {
+		next.Hash = r.Hash
+	}
+	if err != nil || replayed {
+		return replayed, err
+	}
+	if err := t.active(found); err != nil {
+		return false, err
+	}
+	_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, client, next.Audience, scope, r.TokenID, ""))
+	return false, err
+}
+
+// rotate replaces the token by the next one. Its first use is the end of the one
+// before it.
+func (t *tx) rotate(r credentials.Refreshing, next *credentials.RefreshToken, found *credentials.Session, parent []byte, first bool) (replayed bool, err error) {
+	if len(parent) > 0 && first {
 		n, err := t.exec(spendParent, parent)
 		if err != nil {
 			return false, err
@@ -122,12 +150,8 @@ func (t *tx) refresh(r credentials.Refreshing, next *credentials.RefreshToken, f
 	if _, err := t.exec(useRefresh, r.Hash, micros(t.now)); err != nil {
 		return false, err
 	}
-	if err := t.keepRefresh(*next, r.Hash); err != nil {
-		return false, err
+	if r.Key != "" {
+		next.Key = r.Key // from now on bound, to the key that was proven last
 	}
-	if err := t.active(found); err != nil {
-		return false, err
-	}
-	_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, client, next.Audience, scope, r.TokenID, ""))
-	return false, err
+	return false, t.keepRefresh(*next, r.Hash)
 }

@@ -72,7 +72,7 @@ func (s *Store) SweepOnce(ctx context.Context) error {
 		s.sweep(ctx, dueSessions, now, s.sweepSession),
 		s.sweep(ctx, expiredLive, now, s.sweepCredential),
 		s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry),
-		s.pruneTokens(ctx, now.Add(-keepGrants)),
+		s.pruneTokens(ctx, now),
 		s.pruneEndings(ctx),
 	)
 }
@@ -143,16 +143,17 @@ func (t *tx) lapse(account, id string) error {
 }
 
 // pruneTokens deletes codes and refresh tokens that nothing can need any more: of
-// a session that has ended every use is refused, with them or without. It holds
-// no account.
-func (s *Store) pruneTokens(ctx context.Context, until time.Time) error {
+// a session that has ended every use is refused, with them or without; and what
+// was used once and is too old to be used again. It holds no account.
+func (s *Store) pruneTokens(ctx context.Context, now time.Time) error {
 	return s.guarded(ctx, func(t *tx) error {
 		for _, query := range []string{pruneGrants, pruneRefresh} {
-			if _, err := t.exec(query, micros(until), sweepBatch); err != nil {
+			if _, err := t.exec(query, micros(now.Add(-keepGrants)), sweepBatch); err != nil {
 				return err
 			}
 		}
-		return nil
+		_, err := t.exec(pruneOnce, micros(now))
+		return err
 	})
 }
 
