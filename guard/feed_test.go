@@ -301,6 +301,13 @@ func TestReceiptAfterAReplay(t *testing.T) {
 		if w.g.Ended() != 50 || len(acks) == 0 || len(acks) > 3 || acks[len(acks)-1].ID != broker.Position() {
 			t.Fatalf("%d endings applied, receipts %v", w.g.Ended(), acks)
 		}
+		broker.Down() // and after a replay of nothing
+		synctest.Wait()
+		broker.Up()
+		time.Sleep(time.Second)
+		if again := broker.Acks(); len(again) != len(acks)+1 || again[len(acks)].ID != broker.Position() {
+			t.Fatalf("receipts %v", again)
+		}
 	})
 }
 

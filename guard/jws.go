@@ -3,8 +3,12 @@ package guard
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"math/big"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -67,8 +71,11 @@ func headerOf(raw, typ string) (header, error) {
 }
 
 // open checks a compact JWS's signature by a key for an algorithm that was chosen
-// before, and returns the payload.
+// before, and returns the payload. Its header was looked at by headerOf.
 func open(raw, algorithm string, key crypto.PublicKey) ([]byte, error) {
+	if ec, ok := key.(*ecdsa.PublicKey); ok && algorithm == algAccess {
+		return openES256(raw, ec)
+	}
 	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
 	if err != nil {
 		return nil, errMalformed
@@ -76,6 +83,26 @@ func open(raw, algorithm string, key crypto.PublicKey) ([]byte, error) {
 	payload, err := jws.Verify(key)
 	if err != nil {
 		return nil, errSignature
+	}
+	return payload, nil
+}
+
+// openES256 is open for RFC 7518 section 3.4. The library reads the header twice
+// more for it, which makes a new token cost a fifth more than its signature.
+func openES256(raw string, key *ecdsa.PublicKey) ([]byte, error) {
+	at := strings.LastIndexByte(raw, '.')
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(raw[at+1:])
+	if err != nil || len(signature) != 64 || key.Curve != elliptic.P256() {
+		return nil, errSignature
+	}
+	sum := sha256.Sum256([]byte(raw[:at]))
+	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+	if !ecdsa.Verify(key, sum[:], r, s) {
+		return nil, errSignature
+	}
+	payload, err := base64.RawURLEncoding.Strict().DecodeString(raw[strings.IndexByte(raw, '.')+1 : at])
+	if err != nil {
+		return nil, errMalformed
 	}
 	return payload, nil
 }

@@ -1,14 +1,18 @@
 package provider_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/provider"
 )
 
@@ -223,5 +227,56 @@ func TestNothingIsIssuedAfterTheEnd(t *testing.T) {
 			}
 			w.allDead(have, s.ID)
 		})
+	}
+}
+
+// TestOnlyAccessTokensSayWhereTheirStatusIs: with the session's place, and
+// nothing where it has none.
+func TestOnlyAccessTokensSayWhereTheirStatusIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	got := w.tokens("docs", s)
+	access := w.claims(got.text("access_token"), keys.ForAccess, keys.TypAccess)
+	want := map[string]any{"status_list": map[string]any{"idx": float64(s.StatusIndex), "uri": issuer + "/status/1"}}
+	if s.StatusIndex == 0 || !reflect.DeepEqual(access["status"], want) {
+		t.Errorf("status is %v, want %v", access["status"], want)
+	}
+	if id := w.claims(got.text("id_token"), keys.ForID, keys.TypID); id["status"] != nil {
+		t.Errorf("the ID token has one: %v", id["status"])
+	}
+	for index, want := range map[int64]string{1: "1 /status/1", 1<<20 + 5: "5 /status/2", 8<<20 - 1: "1048575 /status/8"} {
+		list, place := credentials.StatusList(index)
+		if got := fmt.Sprint(place, " ", credentials.StatusURI("", list)); got != want {
+			t.Errorf("%d is %s, want %s", index, got, want)
+		}
+	}
+}
+
+// TestTheSubOfASessionElsewhere is the one that every app of the audience sees, or
+// none.
+func TestTheSubOfASessionElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	mine := w.claims(w.tokens("docs", s).text("access_token"), keys.ForAccess, keys.TypAccess)["sub"]
+	notes := w.p.Clients["notes"].Audience
+	erased := s
+	erased.OwnerSub = ""
+	for what, c := range map[string]struct{ got, want any }{
+		"beside a client of the API": {w.p.SubjectAt(s, docsAPI), mine},
+		"an owner":                   {w.p.SubjectAt(s, notes), "owner:olivia"},
+		"an owner who was erased":    {w.p.SubjectAt(erased, notes), ""},
+		"nobody's audience":          {w.p.SubjectAt(s, "https://nobody.example"), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", what, c.got, c.want)
+		}
+	}
+	other := *w.p.Clients["notes"]
+	other.ID, other.Audience = "other", docsAPI
+	w.p.Clients["other"] = &other
+	if got := w.p.SubjectAt(s, docsAPI); got != "" {
+		t.Errorf("where two apps see different ones it is %s", got)
 	}
 }

@@ -55,7 +55,7 @@ func (p *Provider) discovery() metadata {
 	m := metadata{
 		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
 		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
-		Revocation: p.Issuer + pathRevoke, Keys: p.Issuer + pathKeys,
+		Revocation: p.Issuer + pathRevoke, Keys: p.KeysURI(),
 		Scopes: []string{"openid", "profile", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		ACR: allACR, SubjectTypes: []string{"public"},
 		TokenAuth: proven, IntrospectionAuth: proven, RevocationAuth: proven,

@@ -81,6 +81,9 @@ func (p *Provider) Mount(r *mux.Router) {
 	r.Handle(pathPAR, p.guard(http.HandlerFunc(p.push)))
 }
 
+// KeysURI is where the keys are that everything here is signed with.
+func (p *Provider) KeysURI() string { return p.Issuer + pathKeys }
+
 // server is Provider as the library wants it. Methods that it leaves to
 // UnimplementedServer are grants and endpoints that this version does not have.
 type server struct {

@@ -71,6 +71,7 @@ type accessClaims struct {
 	ID       string        `json:"jti"`
 	Scope    string        `json:"scope"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
+	Status   *status       `json:"status,omitempty"`
 	sessionClaims
 }
 
@@ -80,6 +81,26 @@ func (c accessClaims) key() string {
 		return ""
 	}
 	return c.Confirm.Key
+}
+
+// status says where apps that know nothing of the endings can look the session
+// up (draft-ietf-oauth-status-list section 6.1).
+type status struct {
+	List statusPlace `json:"status_list"`
+}
+
+type statusPlace struct {
+	Index int64  `json:"idx"`
+	URI   string `json:"uri"`
+}
+
+// statusOf is nil for a session from before there was a list.
+func (p *Provider) statusOf(s credentials.Session) *status {
+	if s.StatusIndex == 0 {
+		return nil
+	}
+	list, place := credentials.StatusList(s.StatusIndex)
+	return &status{statusPlace{place, credentials.StatusURI(p.Issuer, list)}}
 }
 
 // idClaims are an ID token's (OpenID Connect Core 1.0 section 2).
@@ -153,6 +174,24 @@ func subjectOf(s credentials.Session, c *Client) string {
 	return "guest:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
+// SubjectAt is the sub that the apps of an audience see in a session's tokens, for
+// those who speak of the session elsewhere; empty where they do not see one and
+// the same.
+func (p *Provider) SubjectAt(s credentials.Session, audience string) string {
+	found := ""
+	for _, c := range p.Clients {
+		if c.Audience != audience || slices.Equal(c.Grants, []string{grantClient}) { // it holds no token of a session
+			continue
+		}
+		sub := subjectOf(s, c)
+		if found != "" && found != sub || c.Subject == "owner" && s.OwnerSub == "" { // erased
+			return ""
+		}
+		found = sub
+	}
+	return found
+}
+
 // accessToken builds and signs an access token of a session.
 func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now time.Time) (string, int64, error) {
 	end, app := s.EndsAt, c
@@ -168,7 +207,7 @@ func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now t
 	}
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
 		Issuer: p.Issuer, Audience: app.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
-		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), sessionClaims: p.claimsOf(s, app),
+		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), Status: p.statusOf(s), sessionClaims: p.claimsOf(s, app),
 	})
 	return token, expires, err
 }

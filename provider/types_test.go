@@ -76,6 +76,8 @@ func (w *world) wrongTokens(t *testing.T, good reply, code string) map[string]st
 		"more than 8 KB":              access + strings.Repeat("A", 9<<10),
 		"many dots":                   strings.Repeat(".", 50<<10),
 		"JSON serialisation":          `{"payload":"` + split[1] + `","protected":"` + split[0] + `","signature":"` + split[2] + `"}`,
+		"a status list":               sign(keys.ForAccess, keys.TypStatusList, string(payload)),
+		"a security event":            sign(keys.ForID, keys.TypEvent, string(payload)),
 		"a text":                      "x",
 		"a percent":                   "%00",
 	}

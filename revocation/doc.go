@@ -13,6 +13,8 @@
 //	    the log and nothing else, so a slow reader costs no memory: it is dropped,
 //	    and goes on from its place when it comes back.
 //	  - Receipts gathers what apps acknowledge and writes it in few transactions.
+//	  - StatusLists and SSF tell apps in other languages, by the Token Status List
+//	    and by the Shared Signals Framework.
 //
 // A stream says how fresh it is: how long after it was accepted the last read of
 // the log that confirmed it began. A node that cannot read the log says nothing,

@@ -42,6 +42,7 @@ type broker struct {
 	endings  *revocation.Log
 	receipts *revocation.Receipts
 	feed     *revocation.Feed
+	signals  *revocation.SSF
 	owners   []connectors.Connector
 	agents   []connectors.Connector
 	log      *slog.Logger
@@ -81,6 +82,7 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		b.store.Close()
 		return nil, err
 	}
+	b.signals = b.wireSignals()
 	return b, nil
 }
 
@@ -116,16 +118,20 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 	return p, err
 }
 
-// idAlgs are the algorithms that need a key for ID tokens, or for the logout
-// tokens of apps that have none.
+// idAlgs are the algorithms that need a key for ID tokens, for the logout tokens
+// of apps that have none, or for security events, which are always RS256.
 func (b *broker) idAlgs(p *provider.Provider) []string {
 	out := p.IDTokenAlgs()
 	for _, c := range b.cfg.Clients {
-		if c.BackchannelLogoutURI != "" && !slices.Contains(out, c.IDTokenAlg) {
+		if c.BackchannelLogoutURI != "" {
 			out = append(out, c.IDTokenAlg)
 		}
+		if c.MayAPI("endings.read") || c.MayAPI("ssf.read") || c.MayAPI("ssf.manage") {
+			out = append(out, "RS256")
+		}
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // rotation is the job that keeps the signing keys.
@@ -148,6 +154,10 @@ func (b *broker) router() http.Handler {
 		b.wireOwner().Mount(r)
 	}
 	b.wireAPI().Mount(r)
+	r.PathPrefix(credentials.StatusPath).Handler(b.wireStatusLists())
+	signals := b.signals.Handler()
+	r.Path(revocation.SSFMetadata).Handler(signals)
+	r.PathPrefix(revocation.SSFPath).Handler(signals)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		b.pages.Fail(w, req, http.StatusNotFound, "There is nothing at this address.")
 	})

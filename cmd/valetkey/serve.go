@@ -116,12 +116,13 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	group.Go(func() error { return b.store.Listen(jobs, dsn(cfg.DatabaseDirect)) })
 	group.Go(func() error { return b.endings.Run(jobs) })
 	group.Go(func() error { return b.receipts.Run(jobs) })
+	group.Go(func() error { return b.signals.Run(jobs) })
 	group.Go(func() error {
 		defer stopJobs()
 		return listen(ctx, listener, root, cfg.Drain, func() {
 			leaving.Store(true)
 			log.Info("draining", "for", cfg.Drain)
-		}, b.feed.Close)
+		}, b.feed.Close, b.signals.Close)
 	})
 	if apart != nil {
 		group.Go(func() error { return listen(ctx, apart, m.handler(), 0, func() {}) })

@@ -115,8 +115,9 @@ func TestLaterFeaturesWarn(t *testing.T) {
 	t.Parallel()
 	const secret = "    secret: \"${DOCS_SECRET}\"\n"
 	for lines, key := range map[string]string{
-		"    secret: short\n":                   "clients[docs].secret",
-		secret + "    require: {pkce: false}\n": "clients[docs].require.pkce",
+		"    secret: short\n":                                   "clients[docs].secret",
+		secret + "    require: {pkce: false}\n":                 "clients[docs].require.pkce",
+		secret + "    ssf_push_uris: ['https://a.example/e']\n": "clients[docs].ssf_push_uris",
 		secret + "    grants: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n": "clients[docs].grants",
 	} {
 		found := false

@@ -45,7 +45,7 @@ type Client struct {
 	Grants []string `key:"grants" default:"authorization_code" oneof:"authorization_code refresh_token client_credentials urn:ietf:params:oauth:grant-type:token-exchange"`
 	// API are the scopes of the management API; they need client_credentials.
 	// Default: none.
-	API []string `key:"api" oneof:"credentials.mint credentials.read credentials.revoke credentials.verify record.read actions.write endings.read"`
+	API []string `key:"api" oneof:"credentials.mint credentials.read credentials.revoke credentials.verify record.read actions.write endings.read ssf.read ssf.manage"`
 	// Owners is the owners connector this client speaks for. Default: the only one.
 	Owners string `key:"owners"`
 	// OwnerProof must be chosen with credentials.mint: trusted, this back end
@@ -56,6 +56,9 @@ type Client struct {
 	// Enforces is how this app learns of endings. The owner is told no more
 	// than that.
 	Enforces string `key:"enforces" default:"none" oneof:"guard introspection logout none"`
+	// SSFPushURIs are the only addresses to which this client may have security
+	// events pushed (RFC 8935), compared exactly. Default: none, it polls.
+	SSFPushURIs []string `key:"ssf_push_uris"`
 	// Subject is whose sub this app sees.
 	Subject string `key:"subject" default:"guest" oneof:"guest account owner"`
 	// Claims are what this app learns of the agent, in act, besides sub and iss.

@@ -91,6 +91,10 @@ func (k checker) clientURLs(key string, c Client) {
 	each("redirect_uris", c.RedirectURIs, redirect)
 	each("post_logout_redirect_uris", c.PostLogoutRedirectURIs, redirect)
 	each("origins", c.Origins, originProblem)
+	each("ssf_push_uris", c.SSFPushURIs, endpointProblem)
+	if len(c.SSFPushURIs) > 0 && !c.MayAPI("endings.read") && !c.MayAPI("ssf.manage") {
+		k.warn(key+".ssf_push_uris", "has no effect without endings.read or ssf.manage under api, with which a client makes its streams of events")
+	}
 	if c.BackchannelLogoutURI != "" {
 		k.say(key+".backchannel_logout_uri", endpointProblem(c.BackchannelLogoutURI))
 	}

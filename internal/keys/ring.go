@@ -33,8 +33,10 @@ type held struct {
 // The types of token that are signed (the JOSE typ header). Any other may be
 // signed too.
 const (
-	TypAccess = "at+jwt" // RFC 9068
-	TypID     = "JWT"
+	TypAccess     = "at+jwt" // RFC 9068
+	TypID         = "JWT"
+	TypStatusList = "statuslist+jwt" // draft-ietf-oauth-status-list
+	TypEvent      = "secevent+jwt"   // RFC 8417
 )
 
 // NewRing builds a ring; see Replace.

@@ -162,8 +162,11 @@ func (s *Store) woken() {
 }
 
 const (
+	// Streams of events are told of every ending, so each waits for them.
 	pruneEndings = `DELETE FROM endings WHERE (epoch, n) IN (
-	SELECT epoch, n FROM endings WHERE needed_until <= $1 ORDER BY needed_until LIMIT $2) RETURNING sid`
+	SELECT e.epoch, e.n FROM endings e WHERE e.needed_until <= $1
+	AND NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n)
+	ORDER BY e.needed_until LIMIT $2) RETURNING sid`
 	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE (sid, client) IN (
 	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
 	dropInstances = `DELETE FROM instances WHERE seen_at <= $1`

@@ -59,6 +59,8 @@ const (
 	FROM endings e JOIN sessions s ON s.sid = e.sid WHERE s.ends_at > $2)
 UPDATE endings SET epoch = $1, n = needed.place FROM needed WHERE endings.epoch = needed.epoch AND endings.n = needed.n`
 	setEpoch = `UPDATE endings_counter SET epoch = $1, n = $2 WHERE one = 1`
+	// Streams of events hear of all of it, too.
+	rewindSSF = `UPDATE ssf_streams SET epoch = $1, n = 0`
 )
 
 // beginEpoch begins the recovery: from here on the database is not served, no
@@ -83,6 +85,9 @@ func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
 		}
 		carried, err := t.exec(carryEndings, epoch, micros(t.now))
 		if err != nil {
+			return err
+		}
+		if _, err = t.exec(rewindSSF, epoch); err != nil {
 			return err
 		}
 		_, err = t.exec(setEpoch, epoch, carried)

@@ -3,12 +3,14 @@ package store
 import (
 	"crypto/rand"
 	"encoding/binary"
+
+	"github.com/valetkey/valetkey/credentials"
 )
 
 const (
 	// StatusBits is how many places a status list has, as a power of two.
-	StatusBits  = 20
-	statusTries = 32
+	StatusBits  = credentials.StatusBits
+	statusTries = credentials.StatusLists * perList
 	// perList is how often a free place is looked for in one list before the next
 	// is begun: a list that is nearly full is left alone.
 	perList = 4

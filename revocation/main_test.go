@@ -1,0 +1,10 @@
+package revocation_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }

@@ -1,0 +1,207 @@
+package revocation_test
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// TestStreamConfiguration: what a receiver supplies is taken over, read back,
+// changed in part and as a whole (section 8.1.1 of the framework).
+func TestStreamConfiguration(t *testing.T) {
+	inEach(t, func(t *testing.T, p *place) {
+		p.pushed = []string{"http://127.0.0.1:1/events"}
+		n := p.start(true)
+		r := n.receiver("docs-api")
+		if answer := r.call(http.MethodGet, r.endpoint("configuration_endpoint"), nil); answer.status != 200 || strings.TrimSpace(answer.raw) != "[]" {
+			t.Errorf("before there is one: %d %s", answer.status, answer.raw)
+		}
+		push := object{"method": "urn:ietf:rfc:8935", "endpoint_url": p.pushed[0]}
+		made := r.want(201, "creating", r.streams(http.MethodPost, object{
+			"delivery":         object{"method": push["method"], "endpoint_url": push["endpoint_url"], "authorization_header": "Bearer of-the-receiver"},
+			"events_requested": []string{sessionRevoked, "urn:example:unknown"}, "description": "Stream one",
+		})).body
+		id := made["stream_id"].(string)
+		want := object{"stream_id": id, "iss": p.issuer, "aud": "docs-api", "events_supported": []any{sessionRevoked}, "events_delivered": []any{sessionRevoked},
+			"events_requested": []any{sessionRevoked, "urn:example:unknown"}, "delivery": push, "min_verification_interval": 5.0, "description": "Stream one"}
+		check := func(what string, answer said) {
+			t.Helper()
+			read := r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?stream_id="+id, nil)
+			if answer.status != 200 || !reflect.DeepEqual(answer.body, want) || answer.raw != read.raw || answer.header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %d %s, read as %s, want %v", what, answer.status, answer.raw, read.raw, want)
+			}
+		}
+		check("created", said{status: 200, body: made, raw: r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?stream_id="+id, nil).raw, header: http.Header{"Cache-Control": {"no-store"}}})
+
+		want["description"] = "Stream two"
+		check("one member changed", r.streams(http.MethodPatch, object{"stream_id": id, "description": "Stream two"}))
+		check("the configuration sent back", r.streams(http.MethodPatch, want))
+		delete(want, "events_requested")
+		delete(want, "description")
+		want["delivery"] = object{"method": "urn:ietf:rfc:8936", "endpoint_url": p.issuer + "/ssf/poll/" + id}
+		check("replaced by nothing", r.streams(http.MethodPut, object{"stream_id": id}))
+		want["events_requested"], want["events_delivered"] = []any{"urn:example:unknown"}, []any{}
+		check("only unknown events", r.streams(http.MethodPatch, object{"stream_id": id, "events_requested": []string{"urn:example:unknown"}}))
+		check("sent back as a whole", r.streams(http.MethodPut, want))
+
+		for what, change := range map[string]object{
+			"another iss":                  {"iss": "https://evil.example"},
+			"another aud":                  {"aud": "https://evil.example"},
+			"more supported events":        {"events_supported": []string{sessionRevoked, "x"}},
+			"other delivered events":       {"events_delivered": []string{sessionRevoked}},
+			"another interval":             {"min_verification_interval": 0},
+			"another poll endpoint":        {"delivery": object{"method": "urn:ietf:rfc:8936", "endpoint_url": "https://evil.example"}},
+			"no requested event":           {"events_requested": []string{}},
+			"requested events as a text":   {"events_requested": sessionRevoked},
+			"numbers for events":           {"events_requested": []int{1}},
+			"a description that is a list": {"description": []string{}},
+			"a description too long":       {"description": strings.Repeat("x", 1001)},
+			"a description with a zero":    {"description": "x\x00"},
+			"a delivery that is a text":    {"delivery": "push"},
+			"another method":               {"delivery": object{"method": "urn:example:fax"}},
+			"no method":                    {"delivery": object{}},
+		} {
+			for _, method := range []string{http.MethodPatch, http.MethodPut} {
+				change["stream_id"] = id
+				if answer := r.streams(method, change); answer.status != 400 || answer.header.Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s by %s: %d %s", what, method, answer.status, answer.raw)
+				}
+			}
+		}
+		check("after all that was refused", r.streams(http.MethodPatch, object{"stream_id": id}))
+	})
+}
+
+func TestHowManyStreamsAClientMayHave(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "sqlite:"+t.TempDir()+"/db")
+	r := p.start(true).receiver("docs-api")
+	ids := map[any]bool{}
+	for range 10 {
+		ids[r.want(201, "creating", r.streams(http.MethodPost, "")).body["stream_id"]] = true
+	}
+	r.want(409, "an eleventh", r.streams(http.MethodPost, object{}))
+	if answer := r.call(http.MethodGet, r.endpoint("configuration_endpoint"), nil); len(ids) != 10 || strings.Count(answer.raw, "stream_id") != 10 {
+		t.Errorf("%d ids, and %s", len(ids), answer.raw)
+	}
+}
+
+// TestAuthorization: RFC 6750, at every endpoint.
+func TestAuthorization(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "sqlite:"+t.TempDir()+"/db")
+	r := p.start(true).receiver("docs-api")
+	id, endpoint := r.polled()
+	type call struct {
+		method, url string
+		body        any
+		reading     bool
+	}
+	calls := []call{
+		{http.MethodGet, r.endpoint("configuration_endpoint"), nil, true},
+		{http.MethodGet, r.endpoint("status_endpoint") + "?stream_id=" + id, nil, true},
+		{http.MethodPost, r.endpoint("configuration_endpoint"), object{}, false},
+		{http.MethodPatch, r.endpoint("configuration_endpoint"), object{"stream_id": id}, false},
+		{http.MethodPut, r.endpoint("configuration_endpoint"), object{"stream_id": id}, false},
+		{http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled"}, false},
+		{http.MethodPost, r.endpoint("verification_endpoint"), object{"stream_id": id}, false},
+		{http.MethodPost, endpoint, object{"returnImmediately": true}, false},
+		{http.MethodDelete, r.endpoint("configuration_endpoint") + "?stream_id=" + id, nil, false},
+	}
+	for token, want := range map[string]string{
+		"":                         `401 Bearer realm="valetkey"`,
+		"nonsense":                 `401 Bearer realm="valetkey", error="invalid_token"`,
+		"a b":                      `401 Bearer realm="valetkey", error="invalid_token"`,
+		strings.Repeat("a", 9000):  `401 Bearer realm="valetkey", error="invalid_token"`,
+		"docs-api~actions.write":   `403 Bearer realm="valetkey", error="insufficient_scope", scope="endings.read"`,
+		"docs-api~ssf.read":        `403 Bearer realm="valetkey", error="insufficient_scope", scope="endings.read"`,
+		"settings~endings.read":    `403 `,
+		"nobody~endings.read":      `403 `,
+		"docs-api~x~endings.read":  `2xx`,
+		"docs-api~ssf.manage":      `2xx`,
+		"docs-api~ssf.read~unused": `403 Bearer realm="valetkey", error="insufficient_scope", scope="endings.read"`,
+	} {
+		r.token = token
+		for _, c := range calls {
+			if want == "2xx" && c.method == http.MethodDelete { // the others still need it
+				continue
+			}
+			expected := want
+			if c.reading && strings.Contains(token, "ssf.read") {
+				expected = "2xx"
+			}
+			answer := r.call(c.method, c.url, c.body)
+			got := fmt.Sprint(answer.status, " ", answer.header.Get("WWW-Authenticate"))
+			if expected == "2xx" && answer.status/100 != 2 && answer.status != 429 || expected != "2xx" && got != expected {
+				t.Errorf("%.30q at %s %s: %s, want %s", token, c.method, c.url, got, expected)
+			}
+		}
+	}
+	r.token = ""
+	for _, name := range []string{"access_token", "token"} {
+		if answer := r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?"+name+"=docs-api~endings.read", nil); answer.status != 401 {
+			t.Errorf("a token in the query as %s: %d", name, answer.status)
+		}
+	}
+	r.token = "docs-api~endings.read"
+	r.want(400, "a token in the query beside one in the header", r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?access_token=docs-api~endings.read", nil))
+}
+
+// TestHostileRequests: whatever is sent, the answer is one of the few.
+func TestHostileRequests(t *testing.T) {
+	inEach(t, func(t *testing.T, p *place) {
+		n := p.start(true)
+		r := n.receiver("docs-api")
+		id, endpoint := r.polled()
+		targets := map[string]string{"POST": r.endpoint("status_endpoint"), "PATCH": r.endpoint("configuration_endpoint"), "PUT": r.endpoint("configuration_endpoint")}
+		for what, body := range map[string]string{
+			"nothing": "", "no JSON": `{"stream_id": `, "null": "null", "a list": "[]", "a text": `"x"`, "a number": "1", "two": "{}{}", "no id": "{}",
+			"an id that is null": `{"stream_id":null}`, "an id that is a list": `{"stream_id":[]}`, "other case": `{"Stream_ID":"` + id + `","status":"paused"}`,
+			"too long": `{"stream_id":"` + strings.Repeat("x", 70<<10) + `"}`, "deep": strings.Repeat(`{"a":`, 20000),
+			"no status": `{"stream_id":"` + id + `","status":"sleeping","events_requested":0}`, "a reason with a zero": `{"stream_id":"` + id + `","status":"paused","reason":"\u0000","description":"\u0000"}`,
+		} {
+			for method, url := range targets {
+				if answer := r.call(method, url, body); answer.status != 400 {
+					t.Errorf("%s to %s: %d %s", what, method, answer.status, answer.raw)
+				}
+			}
+			if answer := r.call(http.MethodPost, r.endpoint("verification_endpoint"), body); answer.status != 400 && what != "no status" && what != "a reason with a zero" {
+				t.Errorf("%s to verify: %d %s", what, answer.status, answer.raw)
+			}
+		}
+		for _, unknown := range []string{"x", "../streams", strings.Repeat("x", 100), "' OR 1=1 --", id + "\n"} {
+			for method, url := range targets {
+				if answer := r.call(method, url, object{"stream_id": unknown, "status": "paused"}); answer.status != 404 {
+					t.Errorf("the stream %.20q to %s: %d %s", unknown, method, answer.status, answer.raw)
+				}
+			}
+		}
+		for query, want := range map[string]int{"": 400, "?stream_id=": 400, "?stream_id=%00": 404, "?stream_id=x": 404, "?stream_id=x&stream_id=" + id: 400, "?other=1": 400} {
+			if answer := r.call(http.MethodDelete, r.endpoint("configuration_endpoint")+query, nil); answer.status != want {
+				t.Errorf("deleting %q: %d %s, want %d", query, answer.status, answer.raw, want)
+			}
+		}
+		for what, body := range map[string]string{
+			"nothing": "", "no JSON": "{", "a list": "[]", "a negative maxEvents": `{"maxEvents":-1}`, "a fraction": `{"maxEvents":1.5}`, "a huge one": `{"maxEvents":1e99}`,
+			"ack as a text": `{"ack":"x"}`, "ack of numbers": `{"ack":[1]}`, "errors as a list": `{"setErrs":[]}`, "an error as a text": `{"setErrs":{"x":"y"}}`,
+			"too many": `{"ack":["` + strings.Repeat(`a","`, 2001) + `a"]}`, "strange ids": `{"ack":["\u0000","'","","` + strings.Repeat("x", 500) + `"],"returnImmediately":true}`,
+			"maxEvents of the greatest": `{"maxEvents":9223372036854775807,"returnImmediately":true}`,
+		} {
+			want := 400
+			if what == "nothing" {
+				continue // it waits
+			}
+			if what == "strange ids" || what == "maxEvents of the greatest" {
+				want = 200
+			}
+			if answer := r.call(http.MethodPost, endpoint, body); answer.status != want {
+				t.Errorf("polling with %s: %d %s", what, answer.status, answer.raw)
+			}
+		}
+		if n.logs.String() != "" {
+			t.Errorf("the log: %s", n.logs)
+		}
+	})
+}
