@@ -27,6 +27,7 @@ const (
 	RecordAccountErased = "account.erased"
 	RecordPersonErased  = "person.erased"
 	RecordRecovered     = "installation.recovered"
+	RecordKeys          = "keys.rotated"
 )
 
 // Why a try was refused, in the record only: the visitor is not told.
@@ -208,11 +209,12 @@ func issuerOf(a *Agent) string {
 	return a.Issuer
 }
 
-// DraftToken is the entry of every access token of a session.
-func DraftToken(grant, sid, client, audience, scope, tokenID string) audit.Draft {
+// DraftToken is the entry of every access token of a session. through is the
+// client that asked, where that is another than the app of the audience.
+func DraftToken(grant, sid, client, audience, scope, tokenID, through string) audit.Draft {
 	return audit.Draft{
 		Kind:  RecordToken,
-		Facts: facts("grant", grant, "sid", sid, "client", client, "audience", audience, "scope", scope, "jti", tokenID),
+		Facts: facts("grant", grant, "sid", sid, "client", client, "audience", audience, "scope", scope, "jti", tokenID, "through", through),
 	}
 }
 
@@ -267,6 +269,12 @@ func DraftSuspension(agent string, suspended bool, by Mark) audit.Draft {
 // a restore; what it ended has entries of its own.
 func DraftRecovered(epoch string, by Mark) audit.Draft {
 	return audit.Draft{Kind: RecordRecovered, Facts: facts("epoch", epoch, "by", by.Who)}
+}
+
+// DraftKeys is the entry, in the installation's chain, of signing keys that
+// begin to sign, by their key ids; compromised: those from before are gone.
+func DraftKeys(signing []string, compromised bool, by Mark) audit.Draft {
+	return audit.Draft{Kind: RecordKeys, Facts: facts("signing", strings.Join(signing, " "), "compromised", boolText(compromised), "by", by.Who)}
 }
 
 // DraftAccountErased is the entry, in the account's own chain, of its erasure.

@@ -27,17 +27,23 @@ type Verified struct {
 	At                 time.Time
 }
 
-// PIN redeems an account handle and PIN: the try is committed, then hashed and
-// compared outside any transaction, then settled. attempt identifies the form
-// that was sent. Errors: *NoMatch, *Paused, *Unusable, ErrTicket,
+// PIN redeems an account handle and PIN on the broker's own page: see Open.
+// attempt identifies the form that was sent.
+func (r *Redeemer) PIN(ctx context.Context, attempt string, agent Agent, handle string, pin Secret, reason string) (Session, error) {
+	return r.Open(ctx, Attempt{ID: attempt, Agent: agent}, handle, pin, reason)
+}
+
+// Open redeems an account handle and PIN: the try is committed, then hashed and
+// compared outside any transaction, then settled. Sent again, an attempt gives
+// the session that it opened. Errors: *NoMatch, *Paused, *Unusable, ErrTicket,
 // ErrSuspended, ErrBusy, ErrKeyReused for an attempt that has verified a
 // caller; any other means that nothing was opened.
-func (r *Redeemer) PIN(ctx context.Context, attempt string, agent Agent, handle string, pin Secret, reason string) (Session, error) {
-	out, err := r.use(ctx, Try{Attempt: Attempt{ID: attempt, Agent: agent}, Handle: FoldHandle(handle)}, pin, reason)
+func (r *Redeemer) Open(ctx context.Context, a Attempt, handle string, pin Secret, reason string) (Session, error) {
+	out, err := r.use(ctx, Try{Attempt: a, Handle: FoldHandle(handle)}, pin, reason)
 	return out.Session, err
 }
 
-// Verify asks whether a caller is who they say: it uses the PIN up as PIN does,
+// Verify asks whether a caller is who they say: it uses the PIN up as Open does,
 // within the same limits and with the same errors, and opens no session.
 // ErrKeyReused: the attempt has opened one. Sent again, an attempt gives the
 // same answer.

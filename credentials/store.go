@@ -81,7 +81,7 @@ type Idempotency struct {
 type Attempt struct {
 	ID     string // unique for the agent
 	Agent  Agent
-	Client string // of the management API, where it came over that
+	Client string // that sent it, where it was not the broker's own page
 	Owners string // the one owner connector whose accounts it may be about; empty: any
 }
 
@@ -141,12 +141,14 @@ type PasswordTry struct {
 	Reason string
 }
 
-// Grant is a code on its way to becoming tokens.
+// Grant is a code on its way to becoming tokens, or a token exchange.
 type Grant struct {
 	ID       string // of the code; accepted once
+	Type     string // the grant type; empty: authorization_code
 	Account  string
 	SID      string
-	Client   string
+	Client   string // whose app the tokens are for
+	Through  string // the client that asked, where that is another
 	Audience string
 	Scope    string // granted, space-separated
 	TokenID  string // jti of the access token to be signed

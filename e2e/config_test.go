@@ -136,7 +136,10 @@ clients:
   - id: console
     name: Northwind console
     secret: "${CONSOLE_SECRET}"
-    grants: [client_credentials]
+    audience: https://console.northwind.example/api
+    scopes: ["documents.*", "billing.*"]
+    grants: [client_credentials, refresh_token, "urn:ietf:params:oauth:grant-type:token-exchange"]
+    id_token_alg: EdDSA
     api: [credentials.verify]
     owners: customers
     actor_audience: console

@@ -30,16 +30,18 @@ type Client struct {
 	Origins      []string // browser origins allowed at token and userinfo
 	NoPKCE       bool     // with a secret it may do without PKCE
 
-	Keys        []jose.JSONWebKey // by which it proves who it is; then it has no secret
-	RequirePAR  bool              // its requests must be pushed
-	RequireDPoP bool              // its tokens must be bound to a key
+	ActorAudience string            // aud of the agents' ID tokens that it may present
+	Keys          []jose.JSONWebKey // by which it proves who it is; then it has no secret
+	RequirePAR    bool              // its requests must be pushed
+	RequireDPoP   bool              // its tokens must be bound to a key
 }
 
-// Grant types that this version issues for (RFC 6749).
+// Grant types that this version issues for (RFC 6749, RFC 8693).
 const (
-	grantCode    = "authorization_code"
-	grantRefresh = "refresh_token"
-	grantClient  = "client_credentials"
+	grantCode     = "authorization_code"
+	grantRefresh  = "refresh_token"
+	grantClient   = "client_credentials"
+	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 func (c *Client) has(grant string) bool { return slices.Contains(c.Grants, grant) }

@@ -18,8 +18,8 @@ func (s *server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	}
 	grant := r.Form.Get("grant_type")
 	switch {
-	case grant == grantClient && c.Public:
-		return nil, invalidClient("client_credentials is for clients that prove who they are")
+	case (grant == grantClient || grant == grantExchange) && c.Public:
+		return nil, invalidClient("this grant type is for clients that prove who they are")
 	case grant != "" && !c.has(grant):
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("this client may not use this grant type")
 	case grant == grantClient && !targets(r.Form, s.p.apiAudience()), (grant == grantCode || grant == grantRefresh) && !targets(r.Form, c.Audience):

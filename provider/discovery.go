@@ -100,7 +100,7 @@ func (p *Provider) clientMethods() (methods, algs []string) {
 
 // grants are the grant types that some client has.
 func (p *Provider) grants() (out []string) {
-	for _, g := range []string{grantCode, grantRefresh, grantClient} {
+	for _, g := range []string{grantCode, grantRefresh, grantClient, grantExchange} {
 		if p.any(func(c *Client) bool { return c.has(g) }) {
 			out = append(out, g)
 		}
@@ -111,8 +111,8 @@ func (p *Provider) grants() (out []string) {
 // IDTokenAlgs are the algorithms that some client's ID tokens are signed with.
 func (p *Provider) IDTokenAlgs() []string {
 	var out []string
-	for _, alg := range []string{"RS256", "ES256"} {
-		if p.any(func(c *Client) bool { return c.has(grantCode) && c.IDTokenAlg == alg }) {
+	for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+		if p.any(func(c *Client) bool { return (c.has(grantCode) || c.has(grantExchange)) && c.IDTokenAlg == alg }) {
 			out = append(out, alg)
 		}
 	}

@@ -1,6 +1,9 @@
 package provider_test
 
 import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/provider"
 )
 
@@ -225,8 +229,18 @@ func TestWhatNoClientHasIsNotAnnounced(t *testing.T) {
 // and no key is private.
 func TestEveryTokenVerifiesByTheJWKS(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(p *provider.Provider) { p.Clients["notes"].IDTokenAlg = "RS256" })
+	w := newWorld(t, func(p *provider.Provider) {
+		p.Clients["notes"].IDTokenAlg = "RS256"
+		for _, alg := range []string{"PS256", "EdDSA"} {
+			c := *p.Clients["notes"]
+			c.ID, c.IDTokenAlg = "notes-"+strings.ToLower(alg), alg
+			p.Clients[c.ID] = &c
+		}
+	})
 	r := w.get("/jwks", nil)
+	if got := r.Header().Get("Cache-Control"); got != "public, max-age=300" {
+		t.Errorf("the JWKS may be kept: %q", got)
+	}
 	var set jose.JSONWebKeySet
 	must(t, json.Unmarshal(r.Body.Bytes(), &set))
 	for _, private := range []string{`"d"`, `"p"`, `"q"`, `"k"`} {
@@ -236,8 +250,17 @@ func TestEveryTokenVerifiesByTheJWKS(t *testing.T) {
 	}
 	s := w.open("login")
 	algs := w.list(w.get("/.well-known/openid-configuration", nil), "id_token_signing_alg_values_supported")
-	for client, alg := range map[string]jose.SignatureAlgorithm{"docs": jose.ES256, "notes": jose.RS256} {
+	for client, alg := range map[string]jose.SignatureAlgorithm{"docs": jose.ES256, "notes": jose.RS256, "notes-ps256": jose.PS256, "notes-eddsa": jose.EdDSA} {
 		got := w.tokens(client, s)
+		half := sha256.Sum256([]byte(got.text("access_token")))
+		want := half[:16]
+		if alg == jose.EdDSA { // Ed25519 hashes with SHA-512
+			half := sha512.Sum512([]byte(got.text("access_token")))
+			want = half[:32]
+		}
+		if hash := w.claims(got.text("id_token"), keys.ForID, keys.TypID)["at_hash"]; hash != base64.RawURLEncoding.EncodeToString(want) {
+			t.Errorf("at_hash by %s is %v", alg, hash)
+		}
 		for name, want := range map[string]jose.SignatureAlgorithm{"access_token": jose.ES256, "id_token": alg} {
 			signed, err := jose.ParseSignedCompact(got.text(name), []jose.SignatureAlgorithm{want})
 			must(t, err)

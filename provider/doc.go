@@ -4,7 +4,7 @@
 //	GET  /jwks                               server.go
 //	GET  /authorize (POST answers 303)       authorize.go → the agent's pages → Finish → answer.go
 //	POST /par                                par.go
-//	POST /token                              exchange.go, refresh.go, api.go
+//	POST /token                              exchange.go, refresh.go, api.go, tokenexchange.go
 //	POST /introspect                         introspect.go
 //	GET  /userinfo (and POST)                userinfo.go
 //	POST /revoke                             revoke.go

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -22,6 +23,7 @@ type tokenResponse struct {
 	Scope        string `json:"scope"`
 	IDToken      string `json:"id_token,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
+	IssuedType   string `json:"issued_token_type,omitempty"` // RFC 8693 section 2.2.1
 }
 
 // newRefreshToken returns a refresh token of 256 random bits, and the hash by
@@ -80,9 +82,12 @@ type issued struct {
 	scope          []string
 	id             string // jti of the access token
 	nonce, refresh string
-	key            string   // thumbprint of the key that it is bound to; empty: none
-	openid         bool     // whether an ID token is asked for
-	claims         []string // asked for in it
+	key            string    // thumbprint of the key that it is bound to; empty: none
+	openid         bool      // whether an ID token is asked for
+	claims         []string  // asked for in it
+	kind           string    // issued_token_type of an exchange
+	app            *Client   // whose audience it is for; nil: the client's own
+	until          time.Time // it is over by then; zero: see expiry
 }
 
 // tokens signs what the grant has settled.
@@ -93,7 +98,7 @@ func (p *Provider) tokens(ctx context.Context, s credentials.Session, c *Client,
 		return nil, p.publicError(ctx, err)
 	}
 	out := tokenResponse{AccessToken: access, TokenType: tokenType(g.key), ExpiresIn: expires - now.Unix(),
-		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh}
+		Scope: strings.Join(g.scope, " "), RefreshToken: g.refresh, IssuedType: g.kind}
 	if g.openid {
 		if out.IDToken, err = p.idToken(s, c, g, access, now); err != nil {
 			return nil, p.publicError(ctx, err)

@@ -53,7 +53,7 @@ func FuzzAuthorize(f *testing.F) {
 // FuzzBodies: whatever is posted to an endpoint, with whatever Authorization,
 // is answered and never as a failure of ours; nothing is issued.
 func FuzzBodies(f *testing.F) {
-	w := newWorld(f)
+	w := newDesk(f).world
 	s := w.open("login")
 	got := w.tokens("docs", s)
 	for i, values := range []url.Values{

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -10,13 +11,15 @@ import (
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/valetkey/valetkey/internal/keys"
 )
 
 // maxBody bounds a request's body, in bytes.
 const maxBody = 64 << 10
 
 // maxAgeKeys is how long relying apps may keep discovery and JWKS.
-const maxAgeKeys = "public, max-age=300"
+var maxAgeKeys = fmt.Sprintf("public, max-age=%d", int(keys.MaxAge.Seconds()))
 
 // guard stands before the library: methods, sizes, duplicate parameters,
 // credentials in the query, cross-origin rules, headers, panics.

@@ -55,7 +55,7 @@ func (p *Provider) introspect(ctx context.Context, c *Client, token string) (any
 		return inactive{}, nil
 	}
 	s, live, err := p.live(ctx, claims.SID)
-	issuedTo := p.Clients[claims.ClientID]
+	issuedTo := p.shownTo(claims)
 	if err != nil || !live || issuedTo == nil {
 		return inactive{}, err
 	}

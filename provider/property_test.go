@@ -43,6 +43,7 @@ func TestNoTokenHasMoreThanWasLentOrOutlivesItsSession(t *testing.T) {
 			return
 		}
 		w.judge(rt, c, s, requested, got)
+		w.judgeExchanged(rt, c, s, got)
 		if refresh := got.text("refresh_token"); refresh != "" {
 			next := w.post("/token", c.ID, form("grant_type", "refresh_token", "refresh_token", refresh))
 			if next.Code == http.StatusOK {
@@ -142,6 +143,29 @@ func (w *world) judge(rt *rapid.T, c *provider.Client, s credentials.Session, re
 	if n := got.body["expires_in"].(float64); n < 1 || n > w.p.Access.Seconds() {
 		rt.Errorf("expires_in is %v", n)
 	}
+}
+
+// judgeExchanged exchanges an access token for one of the notes app and checks
+// that against the first.
+func (w *world) judgeExchanged(rt *rapid.T, c *provider.Client, s credentials.Session, got reply) {
+	w.p.Clients["drawn-back"] = &provider.Client{ID: "drawn-back", Secret: "drawn-secret-0123456789", Audience: c.Audience, Grants: []string{grantExchange}}
+	defer delete(w.p.Clients, "drawn-back")
+	app := w.p.Clients["notes"]
+	r := w.post("/token", "drawn-back", form("grant_type", grantExchange, "subject_token_type", typeAccess, "subject_token", got.text("access_token"),
+		"audience", app.Audience))
+	if r.Code != http.StatusOK {
+		return
+	}
+	was, is := w.claims(got.text("access_token"), keys.ForAccess, keys.TypAccess), w.claims(r.text("access_token"), keys.ForAccess, keys.TypAccess)
+	for _, name := range strings.Fields(is["scope"].(string)) {
+		if !slices.Contains(strings.Fields(was["scope"].(string)), name) || !slices.Contains(s.Scopes, name) || !w.p.Catalogue.Lendable(name) || !app.Scopes.Match(name) {
+			rt.Errorf("scope %q was added by an exchange", name)
+		}
+	}
+	if is["sid"] != was["sid"] || is["aud"] != app.Audience || is["exp"].(float64) > was["exp"].(float64) {
+		rt.Errorf("%v became %v", was, is)
+	}
+	w.judgePeople(rt, app, s, is)
 }
 
 // judgePeople checks who the token says it is about.

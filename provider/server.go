@@ -36,6 +36,7 @@ type Provider struct {
 	Catalogue *scopes.Catalogue
 	Store     credentials.Store
 	Sessions  *credentials.Sessions
+	Redeemer  *credentials.Redeemer
 	Ring      *keys.Ring
 	Requests  *keys.Sealer  // authorization requests
 	Codes     *keys.Sealer  // authorization codes
@@ -58,6 +59,9 @@ type Provider struct {
 	// SignOut goes on with a request to sign out: the agent's pages. They come
 	// back through SignedOut.
 	SignOut func(w http.ResponseWriter, r *http.Request, a Logout)
+	// Actor verifies an ID token of an agent, issued for this audience, that a client
+	// presents. It is not asked while no client has token exchange.
+	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -193,14 +194,20 @@ func (p *Provider) SubjectAt(s credentials.Session, audience string) string {
 
 // accessToken builds and signs an access token of a session.
 func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now time.Time) (string, int64, error) {
-	expires, err := p.expiry(now, s.EndsAt)
+	end, app := s.EndsAt, c
+	if !g.until.IsZero() && g.until.Before(end) {
+		end = g.until
+	}
+	if g.app != nil {
+		app = g.app
+	}
+	expires, err := p.expiry(now, end)
 	if err != nil {
 		return "", 0, err
 	}
-	claims := p.claimsOf(s, c)
 	token, err := p.sign(keys.ForAccess, "ES256", keys.TypAccess, accessClaims{
-		Issuer: p.Issuer, Audience: c.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
-		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), Status: p.statusOf(s), sessionClaims: claims,
+		Issuer: p.Issuer, Audience: app.Audience, ClientID: c.ID, Expires: expires, Issued: now.Unix(), ID: g.id,
+		Scope: strings.Join(g.scope, " "), Confirm: confirm(g.key), Status: p.statusOf(s), sessionClaims: p.claimsOf(s, app),
 	})
 	return token, expires, err
 }
@@ -211,13 +218,24 @@ func (p *Provider) idToken(s credentials.Session, c *Client, g issued, access st
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(access)) // RS256 and ES256 both hash with SHA-256
 	return p.sign(keys.ForID, c.IDTokenAlg, keys.TypID, idClaims{
 		Issuer: p.Issuer, Audience: c.ID, Expires: expires, Issued: now.Unix(), Nonce: g.nonce,
-		AtHash:         base64.RawURLEncoding.EncodeToString(sum[:16]),
+		AtHash:         atHash(c.IDTokenAlg, access),
 		standardClaims: standardOf(s, c, func(claim string) bool { return slices.Contains(g.claims, claim) }),
 		sessionClaims:  p.claimsOf(s, c),
 	})
+}
+
+// atHash is the left half of the access token's hash, by the hash function of the
+// ID token's algorithm (OpenID Connect Core 1.0 section 3.1.3.6): SHA-512 is
+// Ed25519's own.
+func atHash(alg, access string) string {
+	if alg == "EdDSA" {
+		sum := sha512.Sum512([]byte(access))
+		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	}
+	sum := sha256.Sum256([]byte(access))
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
 // hinted opens an ID token that this client was given, however long ago.

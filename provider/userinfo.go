@@ -32,7 +32,7 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	if err != nil {
 		return nil, p.publicError(ctx, err)
 	}
-	c := p.Clients[claims.ClientID]
+	c := p.shownTo(claims)
 	if !live || c == nil {
 		return nil, invalidToken()
 	}

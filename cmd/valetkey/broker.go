@@ -105,7 +105,7 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
 		Pushes: b.secrets.Sealer("pushed request"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
-		Browser: b.cookies.Browser, Fail: b.pages.Fail,
+		Browser: b.cookies.Browser, Fail: b.pages.Fail, Redeemer: b.redeemer(), Actor: b.exchangeActor,
 	}
 	if b.cfg.Tokens.DPoPNonce {
 		p.Nonces = b.secrets.Sealer("DPoP nonce")
@@ -114,8 +114,29 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		b.pages.FormPost(w, r, a.RedirectURI, p.Clients[a.Client].Name, params)
 	}
 	var err error
-	p.Ring, err = b.store.Ring(ctx, []string{"RS256", "ES256"})
+	p.Ring, err = b.store.Ring(ctx, b.idAlgs(p))
 	return p, err
+}
+
+// idAlgs are the algorithms that need a key for ID tokens, for the logout tokens
+// of apps that have none, or for security events, which are always RS256.
+func (b *broker) idAlgs(p *provider.Provider) []string {
+	out := p.IDTokenAlgs()
+	for _, c := range b.cfg.Clients {
+		if c.BackchannelLogoutURI != "" {
+			out = append(out, c.IDTokenAlg)
+		}
+		if c.MayAPI("endings.read") || c.MayAPI("ssf.read") || c.MayAPI("ssf.manage") {
+			out = append(out, "RS256")
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// rotation is the job that keeps the signing keys.
+func (b *broker) rotation() *store.Rotation {
+	return &store.Rotation{Store: b.store, Ring: b.provider.Ring, Every: b.cfg.Keys.Rotate, IDAlgs: b.idAlgs(b.provider), OnChange: b.feed.Keys}
 }
 
 // router is the whole surface.

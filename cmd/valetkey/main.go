@@ -43,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return errUsage{fmt.Errorf("%w; see «%s --help»", err, c.CommandPath())}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), agentsCommand(), auditCommand(),
+	root.AddCommand(demoCommand(), serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), keysCommand(), agentsCommand(), auditCommand(),
 		recoverCommand(), eraseCommand(), hashCommand(), versionCommand())
 	asked, err := root.ExecuteC()
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/valetkey/valetkey/internal/api"
 	"github.com/valetkey/valetkey/internal/config"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -106,6 +107,15 @@ func (b *broker) ownerToken(ctx context.Context, connector, audience, token stri
 		}
 	}
 	return api.OwnerProof{}, api.ErrOwnerToken
+}
+
+// exchangeActor is actorToken for token exchange.
+func (b *broker) exchangeActor(ctx context.Context, audience, token string) (credentials.Agent, error) {
+	agent, err := b.actorToken(ctx, audience, token)
+	if errors.Is(err, api.ErrActorToken) {
+		err = fmt.Errorf("%w: %w", provider.ErrActorToken, err)
+	}
+	return agent, err
 }
 
 // actorToken verifies an ID token of an agent that a client presents.

@@ -112,6 +112,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.store.Watch(jobs, cfg.Poll) })
 	group.Go(func() error { return b.store.Sweep(jobs) })
+	group.Go(func() error { return b.rotation().Run(jobs) })
 	group.Go(func() error { return b.store.Listen(jobs, dsn(cfg.DatabaseDirect)) })
 	group.Go(func() error { return b.endings.Run(jobs) })
 	group.Go(func() error { return b.receipts.Run(jobs) })

@@ -111,7 +111,8 @@ func wireClients(cfg *config.Config, keys clientKeys) map[string]*provider.Clien
 			AfterLogout: c.PostLogoutRedirectURIs,
 			Audience:    c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
 			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins, NoPKCE: !c.Require.PKCE,
-			Keys: keys[c.ID], RequirePAR: c.Require.PAR, RequireDPoP: c.Require.DPoP,
+			ActorAudience: c.ActorAudience,
+			Keys:          keys[c.ID], RequirePAR: c.Require.PAR, RequireDPoP: c.Require.DPoP,
 		}
 	}
 	return out

@@ -37,7 +37,7 @@ type Client struct {
 	BackchannelLogoutURI string `key:"backchannel_logout_uri"`
 	// Audience is the aud of this app's access tokens, and what the client
 	// acts for over the API. Clients may share one. Default: the id where the
-	// client has authorization_code, else none.
+	// client has authorization_code or token exchange, else none.
 	Audience string `key:"audience"`
 	// Scopes are names or patterns, such as documents.*, that this app may be
 	// given. Default: none.
@@ -65,12 +65,13 @@ type Client struct {
 	// Claims are what this app learns of the agent, in act, besides sub and iss.
 	Claims []string `key:"claims" default:"name" oneof:"name email"`
 	// ActorAudience is the aud of the agents' ID tokens that this client may
-	// present as actor_token, to verify callers. Default: none.
+	// present as actor_token, to verify callers and to redeem PINs by token
+	// exchange. Default: none.
 	ActorAudience string `key:"actor_audience"`
 	// Origins are the browser origins allowed at token and userinfo. Default: none.
 	Origins []string `key:"origins"`
 	// IDTokenAlg signs this app's ID tokens; access tokens are always ES256.
-	IDTokenAlg string `key:"id_token_alg" default:"RS256" oneof:"RS256 ES256"`
+	IDTokenAlg string `key:"id_token_alg" default:"RS256" oneof:"RS256 PS256 ES256 EdDSA"`
 	// Require is what this app must use.
 	Require Require `key:"require"`
 }

@@ -57,6 +57,8 @@ type Config struct {
 	Clients []Client `key:"clients" required:"at least one app"`
 	// Tokens are the lifetimes of what the broker issues.
 	Tokens Tokens `key:"tokens"`
+	// Keys are those that sign it.
+	Keys Keys `key:"keys"`
 	// Log is what the broker writes to standard error.
 	Log Log `key:"log"`
 	// Metrics is the host:port of a separate listener for /metrics. Default:
@@ -95,6 +97,13 @@ type Tokens struct {
 	// DPoPNonce demands a nonce of ours in every DPoP proof (RFC 9449 section
 	// 8), so that none can be made in advance. Apps need one request more.
 	DPoPNonce bool `key:"dpop_nonce" default:"false"`
+}
+
+// Keys are the signing keys.
+type Keys struct {
+	// Rotate is how long each key signs, at least 1h. A shorter one holds for the
+	// present keys too.
+	Rotate time.Duration `key:"rotate" default:"30d"`
 }
 
 // Log is what the broker writes to standard error.

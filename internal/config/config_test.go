@@ -90,15 +90,15 @@ func TestParseFillsDefaults(t *testing.T) {
 		Secrets              Path
 		Migrate              string
 		Poll, Drain          time.Duration
-		Access, Code         time.Duration
+		Access, Code, Rotate time.Duration
 		LogFormat, LogLevel  string
 		Metrics              string
 		Insecure, MayPresent bool
 	}
 	got := top{c.Database.SQLite, c.DatabaseDirect.SQLite, c.Secrets, c.Migrate, c.Poll, c.Drain, c.Tokens.Access,
-		c.Tokens.Code, c.Log.Format, c.Log.Level, c.Metrics, c.Insecure(), c.Owners[0].MayPresent}
+		c.Tokens.Code, c.Keys.Rotate, c.Log.Format, c.Log.Level, c.Metrics, c.Insecure(), c.Owners[0].MayPresent}
 	want := top{"/etc/valetkey/valetkey.db", "/etc/valetkey/valetkey.db", "/etc/valetkey/valetkey.secrets", "auto",
-		250 * time.Millisecond, 15 * time.Second, 5 * time.Minute, time.Minute, "text", "info", "", false, false}
+		250 * time.Millisecond, 15 * time.Second, 5 * time.Minute, time.Minute, 30 * 24 * time.Hour, "text", "info", "", false, false}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("top level (-want +got):\n%s", diff)
 	}

@@ -30,7 +30,7 @@ func (c *Config) fillDefaults(w *walker) {
 	for i := range c.Clients {
 		cl := &c.Clients[i]
 		orElse(&cl.Name, cl.ID)
-		if cl.Has(GrantCode) {
+		if cl.Has(GrantCode) || cl.Has(GrantExchange) {
 			orElse(&cl.Audience, cl.ID)
 		}
 		if len(c.Owners) == 1 {

@@ -108,6 +108,9 @@ func (k checker) addresses() {
 	if c.Tokens.Code > 10*time.Minute {
 		k.bad("tokens.code", "must be at most 10m (RFC 6749, section 4.1.2)")
 	}
+	if c.Keys.Rotate < time.Hour {
+		k.bad("keys.rotate", "must be at least 1h: a key is published long before it signs; use «valetkey keys rotate» when one is in doubt")
+	}
 }
 
 // say reports a sentence, if there is one.

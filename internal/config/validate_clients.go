@@ -49,6 +49,9 @@ func (k checker) clientProof(key string, c Client) {
 	if c.Public && c.Has(GrantClient) {
 		k.bad(key+".grants", "has client_credentials, which a public client cannot prove; remove it, or give the client a secret")
 	}
+	if c.Public && c.Has(GrantExchange) {
+		k.bad(key+".grants", "has token exchange, which a public client cannot prove; remove it, or give the client a secret")
+	}
 	if c.Public && len(c.API) > 0 {
 		k.bad(key+".api", "cannot be given to a public client; remove it, or give the client a secret")
 	}
@@ -61,10 +64,11 @@ func (k checker) clientGrants(key string, c Client) {
 		k.bad(grants, "is empty; add a grant, or remove the key for authorization_code")
 	case c.Has(GrantExchange) && c.MayAPI("credentials.mint"):
 		k.bad(grants, "has token exchange beside credentials.mint: one client must not both make and use credentials; make two clients")
-	case c.Has(GrantExchange):
-		k.warn(grants, "has token exchange, which is not available in this version; it is refused")
-	case c.Has(GrantRefresh) && !c.Has(GrantCode):
-		k.bad(grants, "has refresh_token without authorization_code, which issues them; add it, or remove refresh_token")
+	case c.Has(GrantRefresh) && !c.Has(GrantCode) && !c.Has(GrantExchange):
+		k.bad(grants, "has refresh_token without authorization_code or token exchange, which issue them; add one, or remove refresh_token")
+	}
+	if c.Has(GrantExchange) && c.ActorAudience == "" {
+		k.warn(grants, "has token exchange without actor_audience, the aud of the agents' ID tokens it presents; each exchange of a PIN is refused until it has one")
 	}
 	if c.Has(GrantCode) && len(c.RedirectURIs) == 0 {
 		k.bad(key+".redirect_uris", "needs at least one URL for authorization_code; add it, or write grants: [client_credentials]")

@@ -2,10 +2,13 @@ package keys
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -136,10 +139,11 @@ func TestRingKeepsTypesApart(t *testing.T) {
 		t.Fatalf("verify = %s, %v", got, err)
 	}
 	id, _ := r.Sign(ForID, "ES256", TypID, []byte(`{}`))
+	otherKey, _ := r.Sign(ForID, "ES256", TypAccess, []byte(`{}`))
 	mistyped, _ := r.Sign(ForAccess, "ES256", TypID, []byte(`{}`))
 	other, _ := ring(t, secrets(t)).Sign(ForAccess, "ES256", TypAccess, []byte(`{}`))
 	for name, raw := range map[string]string{
-		"an ID token": id, "another typ": mistyped, "another installation": other,
+		"an ID token": id, "the key for ID tokens": otherKey, "another typ": mistyped, "another installation": other,
 		"truncated": access[:len(access)-4], "no signature": access[:strings.LastIndex(access, ".")+1],
 		"dots": strings.Repeat(".", 1_000_000), "empty": "", "json": `{"payload":"e30"}`,
 		"alg none": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
@@ -167,13 +171,87 @@ func TestStoredKeyIsBoundToItsRow(t *testing.T) {
 	}
 }
 
+// TestPublicHasNoPrivateMember looks at the JSON itself: whatever is not one of
+// the public members of RFC 7518 section 6 and RFC 8037 fails, in every state.
 func TestPublicHasNoPrivateMember(t *testing.T) {
 	t.Parallel()
-	for _, k := range ring(t, secrets(t), "RS256", "EdDSA").Public().Keys {
-		if !k.IsPublic() {
-			t.Errorf("key %s in the JWKS is private", k.KeyID)
+	public := map[string]bool{"kid": true, "kty": true, "use": true, "alg": true, "n": true, "e": true, "crv": true, "x": true, "y": true}
+	var list []*SigningKey
+	for _, state := range []State{Next, Active, Retiring} {
+		for _, alg := range []string{"RS256", "PS256", "ES256", "EdDSA"} {
+			k, err := NewSigningKey(ForID, alg, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.State = state
+			list = append(list, k)
 		}
 	}
+	r, err := NewRing(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(r.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set map[string][]map[string]any
+	if err := json.Unmarshal(text, &set); err != nil || len(set) != 1 || len(set["keys"]) != len(list) {
+		t.Fatalf("%d keys of %d, %v", len(set["keys"]), len(list), err)
+	}
+	for _, k := range set["keys"] {
+		for member := range k {
+			if !public[member] {
+				t.Errorf("key %v in the JWKS has %q", k["kid"], member)
+			}
+		}
+	}
+}
+
+// TestReplaceWhileSigning: whoever signs and verifies meanwhile sees the keys of
+// before or of after, and what a key signed verifies as long as it is there.
+func TestReplaceWhileSigning(t *testing.T) {
+	t.Parallel()
+	var list []*SigningKey
+	for range 3 {
+		k, err := NewSigningKey(ForAccess, "ES256", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, k)
+	}
+	r, err := NewRing(list[1:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workers sync.WaitGroup
+	for i := range 4 {
+		workers.Go(func() {
+			for n := range 200 {
+				typ := fmt.Sprintf("type-%d+jwt", (i+n)%5)
+				raw, err := r.Sign(ForAccess, "ES256", typ, []byte(`{}`))
+				if err == nil {
+					_, err = r.Verify(raw, ForAccess, typ)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for n := range 400 {
+		// Always two of the three, the middle one signing or about to.
+		if err := r.Replace([]*SigningKey{at(list[1], Active, n), at(list[n%2*2], []State{Retiring, Next}[n%2], n)}); err != nil {
+			t.Error(err)
+		}
+	}
+	workers.Wait()
+}
+
+// at is the key in another state; a key itself never changes.
+func at(k *SigningKey, state State, n int) *SigningKey {
+	return &SigningKey{ID: k.ID, Purpose: k.Purpose, Alg: k.Alg, MadeAt: k.MadeAt, private: k.private,
+		Stage: Stage{State: state, Since: k.MadeAt.Add(time.Duration(n))}}
 }
 
 func TestCheckTellsSecretsApart(t *testing.T) {

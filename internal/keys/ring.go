@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -15,16 +16,22 @@ const MaxToken = 8 << 10
 // told.
 var ErrToken = errors.New("the token is not valid")
 
-// Ring signs and verifies with the installation's keys. It is immutable and
-// safe for concurrent use.
+// Ring signs and verifies with the installation's keys. It is safe for
+// concurrent use, also while its keys are exchanged.
 type Ring struct {
-	byID    map[string]*SigningKey
-	newest  map[Purpose]map[string]*SigningKey // purpose → alg → the key that signs
-	signers map[string]jose.Signer             // key id + typ → cached signer
-	public  jose.JSONWebKeySet
+	held atomic.Pointer[held]
 }
 
-// The types of token that are signed (the JOSE typ header).
+// held are a ring's keys; it never changes.
+type held struct {
+	byID   map[string]*SigningKey
+	active map[Purpose]map[string]*SigningKey    // purpose → alg → the key that signs
+	algs   map[Purpose][]jose.SignatureAlgorithm // that some key of the purpose verifies
+	public jose.JSONWebKeySet
+}
+
+// The types of token that are signed (the JOSE typ header). Any other may be
+// signed too.
 const (
 	TypAccess     = "at+jwt" // RFC 9068
 	TypID         = "JWT"
@@ -33,41 +40,51 @@ const (
 	TypLogout     = "logout+jwt"     // OpenID Connect Back-Channel Logout 1.0 section 2.4
 )
 
-// NewRing builds a ring; of several keys for one purpose and algorithm the
-// newest signs.
+// NewRing builds a ring; see Replace.
 func NewRing(list []*SigningKey) (*Ring, error) {
-	r := &Ring{byID: map[string]*SigningKey{}, newest: map[Purpose]map[string]*SigningKey{}, signers: map[string]jose.Signer{}}
+	r := &Ring{}
+	return r, r.Replace(list)
+}
+
+// Replace exchanges all keys at once. Of several active keys for one purpose and
+// algorithm the latest signs; keys of every state are published and verify.
+func (r *Ring) Replace(list []*SigningKey) error {
+	h := &held{byID: map[string]*SigningKey{}, active: map[Purpose]map[string]*SigningKey{}, algs: map[Purpose][]jose.SignatureAlgorithm{}}
 	for _, k := range list {
-		r.byID[k.ID] = k
-		r.public.Keys = append(r.public.Keys, jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: string(k.Alg), Use: "sig"})
-		if r.newest[k.Purpose] == nil {
-			r.newest[k.Purpose] = map[string]*SigningKey{}
+		if _, err := k.signer(TypAccess); err != nil { // a key that cannot sign is found out now
+			return fmt.Errorf("signing key %s: %w", k.ID, err)
 		}
-		if old := r.newest[k.Purpose][string(k.Alg)]; old == nil || k.MadeAt.After(old.MadeAt) {
-			r.newest[k.Purpose][string(k.Alg)] = k
+		h.byID[k.ID] = k
+		h.algs[k.Purpose] = append(h.algs[k.Purpose], k.Alg)
+		h.public.Keys = append(h.public.Keys, jose.JSONWebKey{Key: k.private.Public(), KeyID: k.ID, Algorithm: string(k.Alg), Use: "sig"})
+		if k.State != Active {
+			continue
 		}
-		for _, typ := range []string{TypAccess, TypID, TypStatusList, TypEvent, TypLogout} {
-			opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
-			signer, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
-			if err != nil {
-				return nil, fmt.Errorf("signing key %s: %w", k.ID, err)
-			}
-			r.signers[k.ID+typ] = signer
+		if h.active[k.Purpose] == nil {
+			h.active[k.Purpose] = map[string]*SigningKey{}
+		}
+		if old := h.active[k.Purpose][string(k.Alg)]; old == nil || k.Since.After(old.Since) {
+			h.active[k.Purpose][string(k.Alg)] = k
 		}
 	}
-	return r, nil
+	r.held.Store(h)
+	return nil
 }
 
 // Public is the JSON Web Key Set (RFC 7517) that relying apps verify with.
-func (r *Ring) Public() jose.JSONWebKeySet { return r.public }
+func (r *Ring) Public() jose.JSONWebKeySet { return r.held.Load().public }
 
-// Sign signs the payload as a compact JWS with the purpose's key for alg.
+// Sign signs the payload as a compact JWS with the purpose's active key for alg.
 func (r *Ring) Sign(purpose Purpose, alg, typ string, payload []byte) (string, error) {
-	k := r.newest[purpose][alg]
+	k := r.held.Load().active[purpose][alg]
 	if k == nil {
 		return "", fmt.Errorf("there is no %s key for %s", alg, purpose)
 	}
-	signed, err := r.signers[k.ID+typ].Sign(payload)
+	signer, err := k.signer(typ)
+	if err != nil {
+		return "", err
+	}
+	signed, err := signer.Sign(payload)
 	if err != nil {
 		return "", err
 	}
@@ -80,11 +97,8 @@ func (r *Ring) Verify(raw string, purpose Purpose, typ string) ([]byte, error) {
 	if len(raw) > MaxToken || strings.Count(raw, ".") != 2 {
 		return nil, ErrToken
 	}
-	algs := make([]jose.SignatureAlgorithm, 0, 4)
-	for alg := range r.newest[purpose] {
-		algs = append(algs, jose.SignatureAlgorithm(alg))
-	}
-	signed, err := jose.ParseSignedCompact(raw, algs)
+	h := r.held.Load()
+	signed, err := jose.ParseSignedCompact(raw, h.algs[purpose])
 	if err != nil || len(signed.Signatures) != 1 {
 		return nil, ErrToken
 	}
@@ -92,7 +106,7 @@ func (r *Ring) Verify(raw string, purpose Purpose, typ string) ([]byte, error) {
 	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); got != typ {
 		return nil, ErrToken
 	}
-	k := r.byID[header.KeyID]
+	k := h.byID[header.KeyID]
 	if k == nil || k.Purpose != purpose || string(k.Alg) != header.Algorithm {
 		return nil, ErrToken
 	}

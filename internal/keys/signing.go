@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -27,26 +28,63 @@ const (
 // rsaBits is the size of RSA keys (RFC 7518 section 3.3 asks for 2048 or more).
 const rsaBits = 2048
 
+// State is where a key is in its life.
+type State string
+
+// The states. A key of any of them is published and verifies.
+const (
+	Next     State = "next"     // will sign
+	Active   State = "active"   // signs
+	Retiring State = "retiring" // has signed: what it signed still lives
+)
+
+// Stage is a key's state, since when, and when it goes on to the next one: a
+// retiring key goes altogether. An active key goes on when the next one does.
+type Stage struct {
+	State State
+	Since time.Time
+	Due   time.Time // zero for an active key
+}
+
 // SigningKey is a private key with its purpose and algorithm.
 type SigningKey struct {
 	ID      string // RFC 7638 thumbprint
 	Purpose Purpose
 	Alg     jose.SignatureAlgorithm
 	MadeAt  time.Time
+	Stage
 	private crypto.Signer
+	signers sync.Map // typ → jose.Signer, made when first asked for
+}
+
+// signer is the key's signer of a type of token. Types are ours, so there are
+// few.
+func (k *SigningKey) signer(typ string) (jose.Signer, error) {
+	if s, ok := k.signers.Load(typ); ok {
+		return s.(jose.Signer), nil
+	}
+	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
+	if err != nil {
+		return nil, err
+	}
+	k.signers.Store(typ, s)
+	return s, nil
 }
 
 // StoredKey is a signing key as the database holds it: sealed, with its row as
-// associated data.
+// associated data. Its stage changes and is no part of that.
 type StoredKey struct {
 	ID      string
 	Purpose Purpose
 	Alg     string
 	Sealed  []byte
 	MadeAt  time.Time
+	Stage
 }
 
-// NewSigningKey makes a key for RS256, PS256, ES256 or EdDSA.
+// NewSigningKey makes a key for RS256, PS256, ES256 or EdDSA that signs from now
+// on.
 func NewSigningKey(purpose Purpose, alg string, now time.Time) (*SigningKey, error) {
 	var private crypto.Signer
 	var err error
@@ -72,7 +110,8 @@ func newSigningKey(purpose Purpose, alg jose.SignatureAlgorithm, private crypto.
 	if err != nil {
 		return nil, err
 	}
-	return &SigningKey{ID: base64.RawURLEncoding.EncodeToString(thumb), Purpose: purpose, Alg: alg, MadeAt: made, private: private}, nil
+	return &SigningKey{ID: base64.RawURLEncoding.EncodeToString(thumb), Purpose: purpose, Alg: alg, MadeAt: made,
+		Stage: Stage{State: Active, Since: made}, private: private}, nil
 }
 
 func (k StoredKey) bound() string {
@@ -85,7 +124,7 @@ func (k *SigningKey) Store(s *Sealer) (StoredKey, error) {
 	if err != nil {
 		return StoredKey{}, err
 	}
-	out := StoredKey{ID: k.ID, Purpose: k.Purpose, Alg: string(k.Alg), MadeAt: k.MadeAt}
+	out := StoredKey{ID: k.ID, Purpose: k.Purpose, Alg: string(k.Alg), MadeAt: k.MadeAt, Stage: k.Stage}
 	out.Sealed = s.SealBytes(der, out.bound())
 	return out, nil
 }
@@ -104,5 +143,9 @@ func (k StoredKey) Open(s *Sealer) (*SigningKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("signing key %s cannot sign", k.ID)
 	}
-	return newSigningKey(k.Purpose, jose.SignatureAlgorithm(k.Alg), private, k.MadeAt)
+	key, err := newSigningKey(k.Purpose, jose.SignatureAlgorithm(k.Alg), private, k.MadeAt)
+	if err == nil && k.State != "" {
+		key.Stage = k.Stage
+	}
+	return key, err
 }

@@ -29,7 +29,8 @@ func TestEveryKindHasASentence(t *testing.T) {
 	if len(kinds) < 10 {
 		t.Fatalf("only %d kinds were found", len(kinds))
 	}
-	elsewhere := map[string]bool{"agent.suspended": true, "agent.restored": true, "person.erased": true, "installation.recovered": true}
+	elsewhere := map[string]bool{"agent.suspended": true, "agent.restored": true, "person.erased": true, "installation.recovered": true,
+		"keys.rotated": true}
 	p := person{owner: credentials.Owner{Subject: "me"}, Proof: connectors.Proof{}}
 	for _, kind := range kinds {
 		event, is := w.pages.sentence(p, open(audit.Entry{Kind: kind[1], At: time.Now(), Facts: map[string]string{"client": "docs", "action": "View"}}, nil))

@@ -66,7 +66,7 @@ func (h *Handler) sentence(p person, x entry) (templates.Event, bool) {
 		out.Text = "entered with your " + policy + ifAny(": ", x.personal["reason"])
 	case credentials.RecordToken:
 		out.Text = "signed in to " + h.app(x.Facts["client"])
-		return out, x.Facts["grant"] != "refresh_token"
+		return out, x.Facts["grant"] != "refresh_token" && x.Facts["through"] == ""
 	case credentials.RecordAction, credentials.RecordRefusedAction:
 		out.Refused = x.Kind == credentials.RecordRefusedAction
 		out.Text = "in " + h.app(x.Facts["client"]) + ": " + deed(x)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,12 +89,12 @@ func (h *Handler) notRedeemed(w http.ResponseWriter, r *http.Request, a provider
 	problem, status := templates.Problem{Now: h.Now()}, http.StatusUnprocessableEntity
 	switch {
 	case errors.As(err, &noMatch):
-		problem.Text = noMatchText(noMatch.Left)
+		problem.Text = noMatch.Advice()
 	case errors.As(err, &paused):
 		problem.Text = "Your tries are used up for now. Please wait." // the page says until when, and what to do meanwhile
 		problem.Blocked, problem.Until, status = true, paused.Until, http.StatusTooManyRequests
 	case errors.As(err, &unusable):
-		problem.Text = unusableText(unusable.State)
+		problem.Text = unusable.Advice()
 	case errors.Is(err, credentials.ErrTicket):
 		problem.Text, problem.Field = "The customer named a ticket for this access. Ask for it and write it under Reason, as they have it.", "reason"
 	case errors.Is(err, credentials.ErrKeyReused):
@@ -125,32 +124,6 @@ func (h *Handler) showProblem(w http.ResponseWriter, r *http.Request, status int
 		open = "password"
 	}
 	h.showRedeem(w, r, status, a, templates.Redeem{Account: account, Email: email, Reason: reason, Open: open, Problem: problem}, agent)
-}
-
-func noMatchText(left int) string {
-	switch {
-	case left < 0:
-		return "That did not match. Check email and password, or ask the customer for new ones."
-	case left == 0:
-		return "That did not match, and it was your last try before a 15-minute pause. Ask the customer for a new PIN and wait."
-	case left == 1:
-		return "That did not match. Check account and PIN, or ask for a new PIN. 1 try before a 15-minute pause."
-	}
-	return fmt.Sprintf("That did not match. Check account and PIN, or ask for a new PIN. %d tries before a 15-minute pause.", left)
-}
-
-func unusableText(s credentials.State) string {
-	switch s {
-	case credentials.Used:
-		return "This was used already. Ask the customer to make a new one."
-	case credentials.Expired:
-		return "This has expired. Ask the customer to make a new one."
-	case credentials.Replaced:
-		return "The customer has made a newer one. Ask for that."
-	case credentials.Revoked:
-		return "The customer has taken this back. Ask them whether they still want help."
-	}
-	return "This can no longer be used. Ask the customer to make a new one."
 }
 
 // hintedAccount and hintedEmail fill the forms from the app's login_hint.

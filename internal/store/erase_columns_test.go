@@ -75,6 +75,7 @@ var eraseColumns = map[string]string{
 	"wrong_hours.hour": "time", "wrong_hours.n": "no person", "wrong_hours.weak": "no person",
 	"signing_keys.id": "random", "signing_keys.purpose": "no person", "signing_keys.alg": "no person", "signing_keys.generation": "no person",
 	"signing_keys.sealed": "random", "signing_keys.made_at": "time",
+	"signing_keys.state": "no person", "signing_keys.since": "time", "signing_keys.due": "time", "installation.keys_version": "no person",
 }
 
 // rows calls f with every row of every table, as text by column.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -32,7 +33,7 @@ func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Ses
 		if err := t.active(found); err != nil {
 			return err
 		}
-		_, err = t.record(g.Account, credentials.DraftToken("authorization_code", g.SID, g.Client, g.Audience, g.Scope, g.TokenID))
+		_, err = t.record(g.Account, credentials.DraftToken(cmp.Or(g.Type, "authorization_code"), g.SID, g.Client, g.Audience, g.Scope, g.TokenID, g.Through))
 		return err
 	})
 	if err == nil && replayed {
@@ -129,7 +130,7 @@ func (t *tx) refresh(r credentials.Refreshing, next *credentials.RefreshToken, f
 	if err := t.active(found); err != nil {
 		return false, err
 	}
-	_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, client, next.Audience, scope, r.TokenID))
+	_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, client, next.Audience, scope, r.TokenID, ""))
 	return false, err
 }
 

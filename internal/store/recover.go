@@ -80,6 +80,9 @@ func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
 		if _, err := t.exec(dropKeys); err != nil {
 			return err
 		}
+		if _, err := t.exec(nextKeysVersion); err != nil {
+			return err
+		}
 		carried, err := t.exec(carryEndings, epoch, micros(t.now))
 		if err != nil {
 			return err
