@@ -70,7 +70,8 @@ func (t *tx) number() error {
 // holder is a client that held a token of a session.
 type holder struct{ client, audience string }
 
-// holders are those of each ended session.
+// holders are those of each ended session, by client. One whose audience was
+// changed meanwhile comes several times, its newest last.
 type holders map[string][]holder
 
 func (h holders) audiences(sid string) string {
@@ -90,7 +91,7 @@ func (h holders) audiences(sid string) string {
 var holdersOf = map[int]string{1: selectHolders(1), namesAtOnce: selectHolders(namesAtOnce)}
 
 func selectHolders(n int) string {
-	return `SELECT DISTINCT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) ORDER BY sid, client`
+	return `SELECT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) GROUP BY sid, client, audience ORDER BY sid, client, max(at)`
 }
 
 func (t *tx) holders() (holders, error) {

@@ -27,7 +27,10 @@ applied_at, instances, logout_next, logout_tries)`
 
 // receipts are the rows of an ending: one for each client that held a token.
 func (s *Store) receipts(ended credentials.Session, held []holder, at credentials.Cursor, tokensUntil int64) (rows [][]any) {
-	for _, h := range held {
+	for i, h := range held {
+		if i+1 < len(held) && held[i+1].client == h.client {
+			continue // its audience is another now
+		}
 		c := s.clients[h.client] // one that is configured no more enforces nothing that we know of
 		state, logout := receiptClosed, int64(0)
 		if c.Enforces == "" {
