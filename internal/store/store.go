@@ -78,7 +78,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) prepareToServe(ctx context.Context, o Options) error {
-	if err := s.engine.write.PingContext(ctx); err != nil {
+	// SQLite does not wait for another program that opens a new file at the same moment.
+	if err := again(ctx, func() error { return s.engine.write.PingContext(ctx) }); err != nil {
 		return fmt.Errorf("the database cannot be reached: %w", err)
 	}
 	if err := s.migrate(ctx, o.Migrate); err != nil {
@@ -91,7 +92,7 @@ func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	if recovering && !o.Recover {
 		return errors.New("a recovery of this database was begun and has not come to its end: run «valetkey recover --config FILE» again")
 	}
-	if err := s.lengthen(ctx, o.Access); err != nil {
+	if err := errors.Join(s.lengthen(ctx, o.Access), s.findNotify(ctx)); err != nil {
 		return err
 	}
 	return s.CheckClock(ctx)
