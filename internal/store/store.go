@@ -47,6 +47,7 @@ type Store struct {
 	limit               time.Duration                // of one verb
 	flight              time.Duration                // of an attempt; see flightLimit
 	ID                  string                       // of the installation
+	place               func(try int) int64          // statusPlace, but for tests that force two into one
 	probe               func(statement string) error // nil but in tests: sees each statement first, and may fail it
 }
 
@@ -63,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
-		limit: verbLimit, flight: flightLimit}
+		limit: verbLimit, flight: flightLimit, place: statusPlace}
 	if s.now == nil {
 		s.now = time.Now
 	}
