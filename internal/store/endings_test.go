@@ -280,7 +280,7 @@ func TestANewEpochTellsEverythingAnew(t *testing.T) {
 		if at, log := w.told(before.N, 10); at.Epoch != done.Epoch || len(log) != 0 {
 			t.Errorf("to a reader of the old epoch: %+v, %v", at, log)
 		}
-		w.present(t, here("a", at))
+		w.present(here("a", at))
 		if _, err := w.CompleteReceipts(t.Context(), theAudience, at.Epoch); err != nil {
 			t.Fatal(err)
 		}

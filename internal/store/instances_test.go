@@ -18,7 +18,7 @@ func TestADeadNodesInstancesRunOut(t *testing.T) {
 		start, _ := w.told(0, 9)
 		dead, moved := here("dead", start), here("moved", start)
 		dead.Node, moved.Node = "dead", "dead"
-		w.present(t, here("a", start), dead, moved)
+		w.present(here("a", start), dead, moved)
 		for range 5 { // while the other one is vouched for, it lives
 			w.clock.add(grace + 9*time.Second)
 			for _, node := range []string{"node", "dead"} {
@@ -29,7 +29,7 @@ func TestADeadNodesInstancesRunOut(t *testing.T) {
 		}
 		w.end(s)
 		at, _ := w.told(0, 9)
-		w.present(t, here("a", at), here("moved", at)) // came over here
+		w.present(here("a", at), here("moved", at)) // came over here
 		left := moved
 		left.Connected = false
 		if err := w.Present(t.Context(), []Instance{left}); err != nil { // what the other node says of it comes late
@@ -102,7 +102,7 @@ func TestWhoIsLongGoneIsForgotten(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		dead, lazy := here("dead", credentials.Cursor{}), here("lazy", credentials.Cursor{})
 		dead.Node, lazy.Node, lazy.Connected, lazy.Staleness = "dead", "dead", false, 48*time.Hour
-		w.present(t, here("a", credentials.Cursor{}), dead, lazy)
+		w.present(here("a", credentials.Cursor{}), dead, lazy)
 		for _, node := range []string{"node", "dead"} {
 			if _, err := w.Vouch(t.Context(), node); err != nil {
 				t.Fatal(err)

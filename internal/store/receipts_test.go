@@ -17,16 +17,16 @@ func here(name string, at credentials.Cursor) Instance {
 }
 
 // present has instances come to their nodes, and acknowledge as far as they are.
-func (w *world) present(t *testing.T, list ...Instance) {
-	t.Helper()
-	if err := w.Present(t.Context(), list); err != nil {
-		t.Fatal(err)
+func (w *world) present(list ...Instance) {
+	w.t.Helper()
+	if err := w.Present(w.t.Context(), list); err != nil {
+		w.t.Fatal(err)
 	}
 	for i := range list {
 		list[i].AckedAt = w.clock.now()
 	}
-	if err := w.Acked(t.Context(), list); err != nil {
-		t.Fatal(err)
+	if err := w.Acked(w.t.Context(), list); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestAReceiptIsOfAllThatLive(t *testing.T) {
 		before, _ := w.told(0, 9)
 		other := here("other", before)
 		other.Audience = "https://other.example"
-		w.present(t, here("a", before), here("b", before), here("gone", before), other)
+		w.present(here("a", before), here("b", before), here("gone", before), other)
 		w.clock.add(time.Second)
 		gone := here("gone", before)
 		gone.Connected = false
@@ -183,12 +183,12 @@ func TestAReceiptIsOfAllThatLive(t *testing.T) {
 		}
 		applied("nobody has said a word", 0, 0)
 		w.clock.add(12 * time.Millisecond)
-		w.present(t, here("a", at))
+		w.present(here("a", at))
 		applied("one of two", 0, 0)
 		stale := here("b", credentials.Cursor{Epoch: "another", N: 100})
-		w.present(t, stale)
+		w.present(stale)
 		applied("a place in another epoch", 0, 0)
-		w.present(t, here("b", at))
+		w.present(here("b", at))
 		applied("one left with freshness in hand", 0, 0)
 		w.clock.add(9*time.Second - 13*time.Millisecond)
 		applied("just before it has run out", 0, 0)
@@ -197,7 +197,7 @@ func TestAReceiptIsOfAllThatLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		applied("it has run out", 9*time.Second, 2)
-		w.present(t, here("late", before))
+		w.present(here("late", before))
 		w.clock.add(time.Hour)
 		applied("once more", 9*time.Second, 2)
 	})
@@ -246,7 +246,7 @@ func TestAThousandInstances(t *testing.T) {
 			return out
 		}
 		at, _ := w.told(0, 9)
-		if n := count(func() { w.present(t, crowd(at)...) }); n > 16 {
+		if n := count(func() { w.present(crowd(at)...) }); n > 16 {
 			t.Errorf("%d statements for %d to come and acknowledge", n, many)
 		}
 		if n := count(func() { _, _ = w.Vouch(t.Context(), "node") }); n > 5 {
@@ -257,10 +257,10 @@ func TestAThousandInstances(t *testing.T) {
 		}
 		at, _ = w.told(0, 1000)
 		all := crowd(at)
-		if n := count(func() { w.present(t, all[1:]...); w.complete(theAudience) }); n > 20 {
+		if n := count(func() { w.present(all[1:]...); w.complete(theAudience) }); n > 20 {
 			t.Errorf("%d statements while one is missing", n)
 		}
-		if n := count(func() { w.present(t, all[0]); w.complete(theAudience) }); n > 2*endings+2*30 {
+		if n := count(func() { w.present(all[0]); w.complete(theAudience) }); n > 2*endings+2*30 {
 			t.Errorf("%d statements for %d receipts", n, endings)
 		}
 		if n := w.number(`SELECT count(*) FROM receipts WHERE state = 'applied' AND instances = $1`, many); n != endings {
@@ -278,7 +278,7 @@ func TestTwoNodesCompleteAtOnce(t *testing.T) {
 			w.end(w.visit(i))
 		}
 		at, _ := w.told(0, 1000)
-		w.present(t, here("a", at))
+		w.present(here("a", at))
 		parallel(8, func(int) { w.complete(theAudience) })
 		if n := w.number(`SELECT count(*) FROM receipts WHERE state = 'applied'`); n != 30 {
 			t.Errorf("%d receipts", n)
