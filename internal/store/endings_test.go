@@ -35,7 +35,7 @@ func (w *world) beside(change func(*Options)) *world {
 	if change != nil {
 		change(&o)
 	}
-	s, err := Open(w.t.Context(), o)
+	s, err := Open(w.t.Context(), options(w.t, o))
 	if err != nil {
 		w.t.Fatal(err)
 	}

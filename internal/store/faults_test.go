@@ -94,7 +94,7 @@ func (s *scene) verbs() map[string]func(context.Context) error {
 			if err != nil {
 				return err
 			}
-			_, err = s.RedeemPassword(ctx, credentials.PasswordTry{Login: found, ID: "1", Agent: &a, Right: true, SID: "sid"})
+			_, err = s.RedeemPassword(ctx, credentials.PasswordTry{Login: found, ID: "1", Agent: &a, Right: true, SID: "by password"})
 			return err
 		},
 		"issue": func(ctx context.Context) error { _, err := s.Issue(ctx, g); return err },

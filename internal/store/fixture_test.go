@@ -72,8 +72,16 @@ func newSecrets(t testing.TB) *keys.Secrets {
 
 func open(t testing.TB, dsn string) *world {
 	t.Helper()
+	return openWith(t, dsn, func(o *Options) { o.Migrate = true })
+}
+
+// openWith opens a database in another way.
+func openWith(t testing.TB, dsn string, change func(*Options)) *world {
+	t.Helper()
 	w := &world{t: t, dsn: dsn, clock: &clock{}, secrets: newSecrets(t)}
-	s, err := Open(t.Context(), Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.clock.now})
+	o := Options{DSN: dsn, Secrets: w.secrets, Now: w.clock.now}
+	change(&o)
+	s, err := Open(t.Context(), options(t, o))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,7 +141,7 @@ func wait(ctx context.Context, c *pgx.Conn, silence time.Duration) error {
 		if !silent {
 			return err
 		}
-		ping, cancel := context.WithTimeout(ctx, silence)
+		ping, cancel := context.WithTimeout(ctx, pingEvery)
 		err = c.Ping(ping)
 		cancel()
 		if err != nil {
