@@ -10,14 +10,14 @@ import (
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
-// everythingPooled has every test with a PostgreSQL of its own go through
-// PgBouncer: `VALETKEY_TEST_PGBOUNCER=1 go test ./internal/store`.
-var everythingPooled = os.Getenv("VALETKEY_TEST_PGBOUNCER") != ""
+// pooling has every test with a PostgreSQL of its own go through PgBouncer:
+// `VALETKEY_TEST_PGBOUNCER=1 go test ./internal/store`.
+const pooling = "VALETKEY_TEST_PGBOUNCER"
 
 // options are how the tests open a database.
 func options(t testing.TB, o Options) Options {
 	t.Helper()
-	if everythingPooled && strings.HasPrefix(o.DSN, "postgres:") && !o.Pooled {
+	if os.Getenv(pooling) != "" && strings.HasPrefix(o.DSN, "postgres:") && !o.Pooled {
 		if o.Migrate { // takes a lock of its connection's
 			if _, err := Migrate(t.Context(), o.DSN, true); err != nil {
 				t.Fatal(err)
