@@ -97,6 +97,25 @@ func TestAcknowledgementsGoForward(t *testing.T) {
 	})
 }
 
+// TestAnotherEpochsPlaceIsNone: however far it is.
+func TestAnotherEpochsPlaceIsNone(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.follow()
+		s := w.visit(1)
+		w.end(s)
+		at, _ := w.told(0, 9)
+		w.present(here("a", at), here("b", credentials.Cursor{Epoch: "another", N: 100}))
+		if w.complete(theAudience); !w.receipt(s).AppliedAt.IsZero() {
+			t.Error("acknowledged by a place in another epoch")
+		}
+		w.present(here("b", at))
+		if w.complete(theAudience); w.receipt(s).AppliedAt.IsZero() {
+			t.Error("not acknowledged")
+		}
+		w.sound()
+	})
+}
+
 // TestWhoIsLongGoneIsForgotten: and who is vouched for is not, however long it stays.
 func TestWhoIsLongGoneIsForgotten(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
