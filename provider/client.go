@@ -19,7 +19,8 @@ type Client struct {
 	Secret       string // empty for a public client
 	Public       bool
 	RedirectURIs []string
-	Audience     string // aud of its access tokens; what it acts for over the API
+	AfterLogout  []string // post_logout_redirect_uris: where the browser may go after signing out
+	Audience     string   // aud of its access tokens; what it acts for over the API
 	Scopes       scopes.Patterns
 	Grants       []string
 	API          []string // scopes of the management API

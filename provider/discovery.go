@@ -19,6 +19,7 @@ type metadata struct {
 	Introspection          string   `json:"introspection_endpoint"`
 	Userinfo               string   `json:"userinfo_endpoint"`
 	Revocation             string   `json:"revocation_endpoint"`
+	EndSession             string   `json:"end_session_endpoint"`
 	Keys                   string   `json:"jwks_uri"`
 	Scopes                 []string `json:"scopes_supported"`
 	ResponseTypes          []string `json:"response_types_supported"`
@@ -39,6 +40,8 @@ type metadata struct {
 	Locales                []string `json:"ui_locales_supported"` // the pages speak English
 	Claims                 []string `json:"claims_supported"`
 	IssParameter           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	BackChannel            bool     `json:"backchannel_logout_supported"`
+	BackChannelSID         bool     `json:"backchannel_logout_session_supported"`
 	ClaimsParameter        bool     `json:"claims_parameter_supported"`
 	RequestParameter       bool     `json:"request_parameter_supported"`
 	RequestURIParameter    bool     `json:"request_uri_parameter_supported"`
@@ -55,7 +58,7 @@ func (p *Provider) discovery() metadata {
 	m := metadata{
 		Issuer: p.Issuer, Authorization: p.Issuer + pathAuthorize, Token: p.Issuer + pathToken,
 		Introspection: p.Issuer + pathIntrospect, Userinfo: p.Issuer + pathUserinfo,
-		Revocation: p.Issuer + pathRevoke, Keys: p.KeysURI(),
+		Revocation: p.Issuer + pathRevoke, Keys: p.KeysURI(), EndSession: p.Issuer + pathLogout, BackChannel: true, BackChannelSID: true,
 		Scopes: []string{"openid", "profile", "email"}, ResponseTypes: []string{"code"}, ResponseModes: []string{"query", "form_post"},
 		ACR: allACR, SubjectTypes: []string{"public"},
 		TokenAuth: proven, IntrospectionAuth: proven, RevocationAuth: proven,

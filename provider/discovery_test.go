@@ -37,15 +37,20 @@ func TestDiscoverySaysWhatIsTrue(t *testing.T) {
 	if d.text("issuer") != issuer {
 		t.Errorf("issuer %q", d.text("issuer"))
 	}
-	for _, name := range []string{"authorization_endpoint", "token_endpoint", "introspection_endpoint", "userinfo_endpoint", "revocation_endpoint", "jwks_uri", "pushed_authorization_request_endpoint"} {
+	for _, name := range []string{"authorization_endpoint", "token_endpoint", "introspection_endpoint", "userinfo_endpoint", "revocation_endpoint", "jwks_uri", "end_session_endpoint", "pushed_authorization_request_endpoint"} {
 		path, ok := strings.CutPrefix(d.text(name), issuer)
 		if r := w.serve(plainPost(path, nil)); !ok || r.Code == http.StatusNotFound {
 			t.Errorf("%s %q: %d", name, d.text(name), r.Code)
 		}
 	}
-	for _, absent := range []string{"registration_endpoint", "end_session_endpoint", "device_authorization_endpoint", "check_session_iframe"} {
+	for _, absent := range []string{"registration_endpoint", "device_authorization_endpoint", "check_session_iframe"} {
 		if d.body[absent] != nil {
 			t.Errorf("%s is %v", absent, d.body[absent])
+		}
+	}
+	for _, yes := range []string{"backchannel_logout_supported", "backchannel_logout_session_supported"} {
+		if d.body[yes] != true {
+			t.Errorf("%s is %v", yes, d.body[yes])
 		}
 	}
 	w.grantsAreTrue(d)

@@ -8,6 +8,7 @@
 //	POST /introspect                         introspect.go
 //	GET  /userinfo (and POST)                userinfo.go
 //	POST /revoke                             revoke.go
+//	GET  /logout (and POST)                  logout.go → the agent's pages → SignedOut
 //
 // Who a client is says clientauth.go, by assertion.go where it has keys; which
 // key a token is bound to says dpop.go, and whether its holder has that key,

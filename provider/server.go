@@ -24,6 +24,7 @@ const (
 	pathIntrospect = "/introspect"
 	pathUserinfo   = "/userinfo"
 	pathRevoke     = "/revoke"
+	pathLogout     = "/logout"
 	pathKeys       = "/jwks"
 	pathMetadata   = "/.well-known/oauth-authorization-server" // RFC 8414
 )
@@ -58,6 +59,9 @@ type Provider struct {
 	// Actor verifies an ID token of an agent, issued for this audience, that a client
 	// presents. It is not asked while no client has token exchange.
 	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
+	// SignOut goes on with a request to sign out: the agent's pages. They come
+	// back through SignedOut.
+	SignOut func(w http.ResponseWriter, r *http.Request, a Logout)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }
@@ -79,6 +83,7 @@ func (p *Provider) Mount(r *mux.Router) {
 	r.Handle(pathMetadata, p.guard(http.HandlerFunc(p.metadata)))
 	r.HandleFunc(pathAuthorize, p.authorize)
 	r.Handle(pathPAR, p.guard(http.HandlerFunc(p.push)))
+	r.HandleFunc(pathLogout, p.logout)
 }
 
 // KeysURI is where the keys are that everything here is signed with.

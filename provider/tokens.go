@@ -240,9 +240,19 @@ func atHash(alg, access string) string {
 
 // hinted opens an ID token that this client was given, however long ago.
 func (p *Provider) hinted(raw string, c *Client) (idClaims, bool) {
+	id, ok := p.openID(raw)
+	return id, ok && id.Audience == c.ID
+}
+
+// openID opens an ID token that we issued at some time: type and signature, and
+// issuer.
+func (p *Provider) openID(raw string) (idClaims, bool) {
 	var id idClaims
 	payload, err := p.Ring.Verify(raw, keys.ForID, keys.TypID)
-	return id, err == nil && json.Unmarshal(payload, &id) == nil && id.Issuer == p.Issuer && id.Audience == c.ID
+	if err != nil || json.Unmarshal(payload, &id) != nil || id.Issuer != p.Issuer {
+		return idClaims{}, false
+	}
+	return id, true
 }
 
 func (p *Provider) sign(purpose keys.Purpose, alg, typ string, claims any) (string, error) {

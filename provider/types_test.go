@@ -46,6 +46,7 @@ func (w *world) wrongTokens(t *testing.T, good reply, code string) map[string]st
 	}
 	return map[string]string{
 		"an ID token":                 good.text("id_token"),
+		"a logout token":              w.logoutToken(t, good),
 		"a refresh token":             good.text("refresh_token"),
 		"a code":                      code,
 		"a sealed request":            w.asked[0].Sealed,

@@ -30,10 +30,12 @@ import (
 )
 
 const (
-	issuer   = "https://access.example"
-	docsAPI  = "https://docs.example/api"
-	callback = "https://docs.example/callback"
-	verifier = "a-verifier-that-is-long-enough-for-rfc-7636-0123"
+	issuer    = "https://access.example"
+	docsAPI   = "https://docs.example/api"
+	callback  = "https://docs.example/callback"
+	bye       = "https://docs.example/bye"
+	byeTenant = "https://docs.example/bye?tenant=1"
+	verifier  = "a-verifier-that-is-long-enough-for-rfc-7636-0123"
 )
 
 // library is what zitadel/oidc logs, for all tests together.
@@ -59,6 +61,7 @@ type world struct {
 	served   http.Handler
 	session  *credentials.Session // what the pages enter with; nil: they answer 200
 	asked    []provider.Request   // what reached the pages
+	leaving  []provider.Logout    // who is to be signed out
 }
 
 // logText is a log that may be read while it is written.
@@ -124,7 +127,7 @@ func newNode(t testing.TB, dsn, path string, change ...func(*provider.Provider))
 		Requests: w.secrets.Sealer("authorization request"), Codes: w.secrets.Sealer("authorization code"), Pushes: w.secrets.Sealer("pushed request"),
 		Access: 5 * time.Minute, Code: time.Minute, Now: w.now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Browser:  func(http.ResponseWriter, *http.Request) string { return "browser-1" },
-		Interact: w.interact,
+		Interact: w.interact, SignOut: w.signOut,
 		Fail: func(rw http.ResponseWriter, _ *http.Request, status int, text string) {
 			http.Error(rw, "page: "+text, status)
 		},
@@ -157,6 +160,14 @@ func (w *world) interact(rw http.ResponseWriter, r *http.Request, a provider.Req
 	}
 }
 
+// signOut goes back to the app at once, where it can.
+func (w *world) signOut(rw http.ResponseWriter, r *http.Request, a provider.Logout) {
+	w.leaving = append(w.leaving, a)
+	if !w.p.SignedOut(rw, r, a) {
+		http.Error(rw, "page: "+a.Refused, http.StatusTeapot)
+	}
+}
+
 func catalogue(t testing.TB) *scopes.Catalogue {
 	t.Helper()
 	c, err := scopes.NewCatalogue([]scopes.Scope{
@@ -182,7 +193,7 @@ func policies() []credentials.Policy {
 
 func clients() map[string]*provider.Client {
 	list := []*provider.Client{
-		{ID: "docs", Name: "Docs", Secret: "docs-secret-0123456789", RedirectURIs: []string{callback, callback + "?tenant=1"}, Audience: docsAPI,
+		{ID: "docs", Name: "Docs", Secret: "docs-secret-0123456789", RedirectURIs: []string{callback, callback + "?tenant=1"}, AfterLogout: []string{bye, byeTenant}, Audience: docsAPI,
 			Scopes: scopes.Patterns{"documents.*", "billing.*"}, Grants: []string{"authorization_code", "refresh_token"}, Subject: "guest",
 			Claims: []string{"name"}, IDTokenAlg: "ES256", Origins: []string{"https://spa.example"}},
 		{ID: "spa", Name: "Single page", Public: true, RedirectURIs: []string{"https://spa.example/cb"}, Audience: "https://spa.example/api",

@@ -15,6 +15,8 @@
 //	  - Receipts gathers what apps acknowledge and writes it in few transactions.
 //	  - StatusLists and SSF tell apps in other languages, by the Token Status List
 //	    and by the Shared Signals Framework.
+//	  - Logouts calls back the apps that want to be told by a logout token instead,
+//	    or besides. It reads from the database whom, not from the log.
 //
 // A stream says how fresh it is: how long after it was accepted the last read of
 // the log that confirmed it began. A node that cannot read the log says nothing,

@@ -47,6 +47,7 @@ type node struct {
 	stop  func() // as a crash does: nothing is finished, but what is being written
 }
 
+// logged is a log that may be read while it is written.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder

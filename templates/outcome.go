@@ -94,13 +94,3 @@ func ownersFailureWords(status int) (title, action string) {
 	}
 	return "This cannot go on", "Open Support access again. Until you have looked, do not count on your last click."
 }
-
-// SignedOut confirms that somebody has left.
-type SignedOut struct {
-	Client string // name of the app that an agent can go back to; may be empty
-}
-
-// SignedOut writes the confirmation.
-func (s *Set) SignedOut(w io.Writer, p SignedOut) error {
-	return s.render(w, "signed-out", "You are signed out", false, p)
-}

@@ -105,6 +105,14 @@ func allPages(t *testing.T, s *Set, x string) map[string]string {
 		"form post": written(t, func(w io.Writer) error {
 			return s.FormPost(w, FormPost{Client: x, Action: testApp, Values: map[string]string{"code": x, "state": x}})
 		}),
+		"left": written(t, func(w io.Writer) error {
+			return s.SignedOut(w, SignedOut{Client: x, Accounts: []string{x, x}, Agent: Agent{x, x}})
+		}),
+		"stayed": written(t, func(w io.Writer) error { return s.SignedOut(w, SignedOut{Accounts: []string{x}, Stayed: true}) }),
+		"leave":  written(t, func(w io.Writer) error { return s.Leave(w, Leave{Request: x, Client: x, Accounts: []string{x}}) }),
+		"leave astray": written(t, func(w io.Writer) error {
+			return s.Leave(w, Leave{Request: x, Accounts: []string{x, x}, Elsewhere: true, Astray: true})
+		}),
 	}
 }
 

@@ -190,7 +190,7 @@ func parsePages() (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "signed-out", "form-post"} {
+	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "leave", "signed-out", "form-post"} {
 		page, err := shared.Clone()
 		if err != nil {
 			return nil, err

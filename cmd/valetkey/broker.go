@@ -145,7 +145,7 @@ func (b *broker) router() http.Handler {
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	b.pages.Mount(r)
 	agents := b.wireStaff()
-	b.provider.Interact = agents.Begin
+	b.provider.Interact, b.provider.SignOut = agents.Begin, agents.SignOut
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // the library announces every route
 	b.provider.Mount(r)
 	slog.SetDefault(b.log)
@@ -194,6 +194,21 @@ func (b *broker) wireStaff() *staff.Handler {
 			Proofs: b.secrets.Sealer("sign-in proof"), Trips: b.secrets.Sealer("sign-in trip"), Now: now, Log: b.log,
 			Refused: "Your account is not one of those that may give support."},
 	}
+}
+
+// wireLogouts is what calls apps back when a session has ended.
+func (b *broker) wireLogouts(count func(outcome string)) *revocation.Logouts {
+	l := &revocation.Logouts{Store: b.store, URIs: map[string]string{}, Token: b.provider.LogoutToken, Count: count, Now: now, Log: b.log,
+		Wake: func() <-chan struct{} {
+			_, changed := b.endings.View()
+			return changed
+		}}
+	for _, c := range b.cfg.Clients {
+		if c.BackchannelLogoutURI != "" {
+			l.URIs[c.ID] = c.BackchannelLogoutURI
+		}
+	}
+	return l
 }
 
 func (b *broker) wireOwner() *owner.Handler {

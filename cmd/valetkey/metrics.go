@@ -18,6 +18,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  prometheus.Histogram
+	calls    *prometheus.CounterVec
 }
 
 // counted adds what the store counts.
@@ -53,10 +54,15 @@ func newMetrics() *metrics {
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "valetkey_http_request_seconds",
 			Help: "Time to answer a request.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, collectors.NewGoCollector(),
+	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "valetkey_logout_calls_total",
+		Help: "Back-channel logout calls to apps, by outcome: delivered, failed (tried again), given_up."}, []string{"outcome"})
+	m.registry.MustRegister(m.requests, m.seconds, m.calls, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// called counts a call to an app.
+func (m *metrics) called(outcome string) { m.calls.WithLabelValues(outcome).Inc() }
 
 // count counts what next answers.
 func (m *metrics) count(next http.Handler) http.Handler {

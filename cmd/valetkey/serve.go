@@ -117,6 +117,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	group.Go(func() error { return b.endings.Run(jobs) })
 	group.Go(func() error { return b.receipts.Run(jobs) })
 	group.Go(func() error { return b.signals.Run(jobs) })
+	group.Go(func() error { return b.wireLogouts(m.called).Run(jobs) })
 	group.Go(func() error {
 		defer stopJobs()
 		return listen(ctx, listener, root, cfg.Drain, func() {

@@ -108,7 +108,8 @@ func wireClients(cfg *config.Config, keys clientKeys) map[string]*provider.Clien
 	for _, c := range cfg.Clients {
 		out[c.ID] = &provider.Client{
 			ID: c.ID, Name: c.Name, Secret: c.Secret.Reveal(), Public: c.Public, RedirectURIs: c.RedirectURIs,
-			Audience: c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
+			AfterLogout: c.PostLogoutRedirectURIs,
+			Audience:    c.Audience, Scopes: scopes.Patterns(c.Scopes), Grants: c.Grants, API: c.API,
 			Subject: c.Subject, Claims: c.Claims, IDTokenAlg: c.IDTokenAlg, Origins: c.Origins, NoPKCE: !c.Require.PKCE,
 			ActorAudience: c.ActorAudience,
 			Keys:          keys[c.ID], RequirePAR: c.Require.PAR, RequireDPoP: c.Require.DPoP,

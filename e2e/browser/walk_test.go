@@ -54,9 +54,22 @@ func TestWalk(t *testing.T) {
 			case <-time.After(patience):
 				t.Error("the app is not called back")
 			}
+			tab.leaving(b)
 			tab.another(b)
 		})
 	}
+}
+
+// leaving follows a link that might sign the agent out, and stays.
+func (b *tab) leaving(broker *broker) {
+	b.t.Helper()
+	b.run("a link to sign out", chromedp.Navigate(broker.issuer+"/logout?client_id=gone&post_logout_redirect_uri=https://evil.example/"),
+		chromedp.WaitVisible(css(`form[action="/logout/stay"] button`)))
+	b.wants("End your access to Acme Corporation?", "Nothing has ended yet", "not registered")
+	b.check("leave")
+	b.run("staying", chromedp.Click(css(`form[action="/logout/stay"] button`)), chromedp.WaitVisible(css(`.result`)))
+	b.wants("You are still in Acme Corporation")
+	b.check("stayed")
 }
 
 // another asks for another account, and is asked what to do with this one.

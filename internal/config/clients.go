@@ -29,7 +29,8 @@ type Client struct {
 	// RedirectURIs are where the browser may return, compared exactly.
 	// Required for authorization_code.
 	RedirectURIs []string `key:"redirect_uris"`
-	// PostLogoutRedirectURIs are where the browser may go after signing out.
+	// PostLogoutRedirectURIs are where the browser may go after signing out
+	// (OpenID Connect RP-Initiated Logout), compared exactly. Default: none.
 	PostLogoutRedirectURIs []string `key:"post_logout_redirect_uris"`
 	// BackchannelLogoutURI is told of endings (OpenID Connect Back-Channel
 	// Logout). Default: none.
@@ -54,7 +55,7 @@ type Client struct {
 	// OwnerAudience is the aud of those ID tokens; required for token.
 	OwnerAudience string `key:"owner_audience"`
 	// Enforces is how this app learns of endings. The owner is told no more
-	// than that.
+	// than that. logout needs backchannel_logout_uri.
 	Enforces string `key:"enforces" default:"none" oneof:"guard introspection logout none"`
 	// SSFPushURIs are the only addresses to which this client may have security
 	// events pushed (RFC 8935), compared exactly. Default: none, it polls.

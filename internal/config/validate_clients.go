@@ -95,6 +95,9 @@ func (k checker) clientURLs(key string, c Client) {
 	if len(c.SSFPushURIs) > 0 && !c.MayAPI("endings.read") && !c.MayAPI("ssf.manage") {
 		k.warn(key+".ssf_push_uris", "has no effect without endings.read or ssf.manage under api, with which a client makes its streams of events")
 	}
+	if c.Enforces == "logout" && c.BackchannelLogoutURI == "" {
+		k.bad(key+".enforces", "is logout without backchannel_logout_uri, where the app would learn of endings; add it, or write none")
+	}
 	if c.BackchannelLogoutURI != "" {
 		k.say(key+".backchannel_logout_uri", endpointProblem(c.BackchannelLogoutURI))
 	}

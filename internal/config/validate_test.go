@@ -108,6 +108,7 @@ func TestClientProblems(t *testing.T) {
 		{"private scheme", uris, uri("com.example.app:/cb"), "clients[docs].redirect_uris[0]", "public: true"},
 		{"no redirect", "  - id: docs\n" + secret + "\n" + uris, "  - id: docs #!\n" + secret, "clients[docs].redirect_uris", "at least one URL"},
 		{"logout in the clear", uris, uris + "\n    backchannel_logout_uri: http://a.example/ #!", "clients[docs].backchannel_logout_uri", "loopback only"},
+		{"called back nowhere", uris, uris + "\n    enforces: logout #!", "clients[docs].enforces", "without backchannel_logout_uri"},
 		{"after logout", uris, uris + "\n    post_logout_redirect_uris: [x] #!", "clients[docs].post_logout_redirect_uris[0]", "absolute URL"},
 		{"events in the clear", uris, uris + "\n    ssf_push_uris: [http://10.0.0.1/events] #!", "clients[docs].ssf_push_uris[0]", "loopback only"},
 		{"origin with a path", uris, uris + "\n    origins: ['https://a.example/'] #!", "clients[docs].origins[0]", "must be an origin"},

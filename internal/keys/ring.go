@@ -37,6 +37,7 @@ const (
 	TypID         = "JWT"
 	TypStatusList = "statuslist+jwt" // draft-ietf-oauth-status-list
 	TypEvent      = "secevent+jwt"   // RFC 8417
+	TypLogout     = "logout+jwt"     // OpenID Connect Back-Channel Logout 1.0 section 2.4
 )
 
 // NewRing builds a ring; see Replace.

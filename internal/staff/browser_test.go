@@ -58,6 +58,7 @@ func (b *browser) open(v visitApp) {
 // claims of an ID token that matter here.
 type claims struct {
 	SID      string `json:"sid"`
+	raw      string // the ID token itself
 	AuthTime int64  `json:"auth_time"`
 	Account  struct {
 		ID string `json:"id"`
@@ -71,8 +72,8 @@ type claims struct {
 // ID token says.
 func (v visitApp) exchange(b *browser) claims {
 	b.T.Helper()
-	var c claims
-	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(v.idToken(b), ".")[1])
+	c := claims{raw: v.idToken(b)}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(c.raw, ".")[1])
 	if err == nil {
 		err = json.Unmarshal(payload, &c)
 	}

@@ -8,6 +8,8 @@
 //	GET  /summary      what is about to be entered
 //	POST /enter        → provider.Finish
 //	POST /cancel, /sign-out
+//	SignOut            called by provider with an app's request to sign out
+//	POST /logout/confirm   → provider.SignedOut; /logout/stay ends nothing
 //
 // It decides nothing that lasts: credentials does.
 package staff

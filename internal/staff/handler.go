@@ -55,6 +55,8 @@ func (h *Handler) Mount(r *mux.Router) {
 	handle(http.MethodGet, "/verified", h.withRequest(h.verified))
 	handle(http.MethodPost, "/enter", h.withRequest(h.enter))
 	handle(http.MethodPost, "/cancel", h.withRequest(h.cancel))
+	handle(http.MethodPost, "/logout/confirm", h.answered(h.leaveAll))
+	handle(http.MethodPost, "/logout/stay", h.answered(h.stay))
 }
 
 // page is a handler that goes on with an authorization request.

@@ -102,6 +102,7 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 		FormPost: func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
 			h.handler.Pages.FormPost(w, r, a.RedirectURI, a.Client, params)
 		},
+		SignOut: h.handler.SignOut,
 	}
 	var err error
 	if p.Ring, err = h.store.Ring(h.t.Context(), p.IDTokenAlgs()); err != nil {
@@ -170,7 +171,8 @@ func clients() map[string]*provider.Client {
 	out := map[string]*provider.Client{}
 	for id, callback := range callbacks {
 		out[id] = &provider.Client{ID: id, Name: "Northwind " + id, Public: true, RedirectURIs: []string{callback},
-			Audience: "https://" + id + ".example/api", Scopes: scopes.Patterns{"documents.*", "settings.*"},
+			AfterLogout: []string{byes[id]},
+			Audience:    "https://" + id + ".example/api", Scopes: scopes.Patterns{"documents.*", "settings.*"},
 			Grants: []string{"authorization_code"}, Subject: "guest", Claims: []string{"name"}, IDTokenAlg: "ES256"}
 	}
 	return out
@@ -179,6 +181,9 @@ func clients() map[string]*provider.Client {
 // callbacks are where apps are called back. Nobody listens there: the tests'
 // browser stops before it follows.
 var callbacks = map[string]string{"docs": "http://127.0.0.1:4711/callback", "files": "http://127.0.0.1:4712/callback"}
+
+// byes are where apps go on after signing out.
+var byes = map[string]string{"docs": "http://127.0.0.1:4711/bye", "files": "http://127.0.0.1:4712/bye?x=1"}
 
 // Accounts that credentials are minted for.
 var (

@@ -67,6 +67,11 @@ func (h *Handler) held(ctx context.Context, r *http.Request, browser string) (*c
 	if !h.Cookies.Get(r, cookieSession, browser, &sid) {
 		return nil, nil
 	}
+	return h.alive(ctx, sid)
+}
+
+// alive returns the session if it lives, nil otherwise.
+func (h *Handler) alive(ctx context.Context, sid string) (*credentials.Session, error) {
 	s, err := h.Sessions.Live(ctx, sid)
 	var ended *credentials.EndedError
 	switch {

@@ -132,20 +132,24 @@ func (s *Store) Apply(ctx context.Context, list ...credentials.Receipt) error {
 			return err
 		}
 		for _, r := range list {
-			if r.AppliedAt.Before(r.EndedAt) { // two nodes' clocks
-				r.AppliedAt = r.EndedAt
-			}
-			n, err := t.exec(applyReceipt, r.SID, r.Client, micros(r.AppliedAt), int64(r.Instances))
-			if err != nil {
-				return err
-			}
-			if n == 0 { // another node was faster
-				continue
-			}
-			if _, err := t.record(r.Account, credentials.DraftReceipt(r)); err != nil {
+			if err := t.apply(r); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// apply writes down the receipt of a held account, unless another node was
+// faster.
+func (t *tx) apply(r credentials.Receipt) error {
+	if r.AppliedAt.Before(r.EndedAt) { // two nodes' clocks
+		r.AppliedAt = r.EndedAt
+	}
+	n, err := t.exec(applyReceipt, r.SID, r.Client, micros(r.AppliedAt), int64(r.Instances))
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = t.record(r.Account, credentials.DraftReceipt(r))
+	return err
 }
