@@ -56,12 +56,12 @@ type Provider struct {
 	// FormPost sends the browser to the request's redirect URI with a form of these
 	// parameters (OAuth 2.0 Form Post Response Mode).
 	FormPost func(w http.ResponseWriter, r *http.Request, a Request, params url.Values)
-	// Actor verifies an ID token of an agent, issued for this audience, that a client
-	// presents. It is not asked while no client has token exchange.
-	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// SignOut goes on with a request to sign out: the agent's pages. They come
 	// back through SignedOut.
 	SignOut func(w http.ResponseWriter, r *http.Request, a Logout)
+	// Actor verifies an ID token of an agent, issued for this audience, that a client
+	// presents. It is not asked while no client has token exchange.
+	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 }

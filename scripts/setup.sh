@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make lint` need and this machine lacks:
 #
-#   scripts/setup.sh test    PostgreSQL, Chromium, Node, a C compiler; the packages of the tests' Node parts
+#   scripts/setup.sh test    PostgreSQL, PgBouncer, Chromium, Node, a C compiler; the packages of the tests' Node parts
 #   scripts/setup.sh lint    golangci-lint, into ./bin
 #
 # Does nothing, quickly, when everything is there.
@@ -64,6 +64,7 @@ node_packages() {
 for_tests() {
   local missing=()
   has_postgres || missing+=(postgresql)
+  has pgbouncer || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
   has_browser || missing+=(chromium)
   has node || missing+=(nodejs)
   has npm || missing+=(npm)

@@ -70,7 +70,8 @@ func (t *tx) number() error {
 // holder is a client that held a token of a session.
 type holder struct{ client, audience string }
 
-// holders are those of each ended session.
+// holders are those of each ended session, by client. One whose audience was
+// changed meanwhile comes several times, its newest last.
 type holders map[string][]holder
 
 func (h holders) audiences(sid string) string {
@@ -90,7 +91,7 @@ func (h holders) audiences(sid string) string {
 var holdersOf = map[int]string{1: selectHolders(1), namesAtOnce: selectHolders(namesAtOnce)}
 
 func selectHolders(n int) string {
-	return `SELECT DISTINCT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) ORDER BY sid, client`
+	return `SELECT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) GROUP BY sid, client, audience ORDER BY sid, client, max(at)`
 }
 
 func (t *tx) holders() (holders, error) {
@@ -125,14 +126,18 @@ func (t *tx) holders() (holders, error) {
 // One statement, so that counter and endings are seen at the same moment.
 const readEndings = `SELECT c.epoch, c.n, coalesce(e.n, 0), coalesce(e.sid, ''), coalesce(e.account, ''), coalesce(e.credential, ''), coalesce(e.cause, ''),
 coalesce(e.ended_at, 0), coalesce(e.audiences, ''), coalesce(e.needed_until, 0), coalesce(e.status_index, 0)
-FROM endings_counter c LEFT JOIN endings e ON e.epoch = c.epoch AND e.n > $1 AND e.needed_until > $2
-WHERE c.one = 1 ORDER BY e.n LIMIT $3`
+FROM endings_counter c LEFT JOIN endings e ON e.epoch = c.epoch AND e.n > $1
+WHERE c.one = 1 ORDER BY e.n LIMIT $2`
 
-// Endings reads the log past n, oldest first: those that a token could still
-// need, and how far the reader has come with them. Where there are more than
-// limit, that is the last of these.
+// Endings reads the log past n, oldest first, and how far the reader has come
+// with that: where there are more than limit, to the last of these. Whoever
+// finds another epoch, or a lower number than n, is to begin again at 0.
+//
+// It tells what is stored whatever this node's clock says, which may be ahead:
+// that an ending is not needed any more is for the job to decide, which looks at
+// the clock first.
 func (s *Store) Endings(ctx context.Context, n int64, limit int) (at credentials.Cursor, out []credentials.Ending, err error) {
-	err = s.query(ctx, readEndings, []any{n, micros(s.now()), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, readEndings, []any{n, limit}, func(r *sql.Rows) error {
 		var e credentials.Ending
 		var ended, needed int64
 		var audiences string
@@ -159,49 +164,4 @@ func (s *Store) woken() {
 	case s.wake <- struct{}{}:
 	default: // the reader has not come to the one before
 	}
-}
-
-const (
-	// Streams of events are told of every ending, so each waits for them.
-	pruneEndings = `DELETE FROM endings WHERE (epoch, n) IN (
-	SELECT e.epoch, e.n FROM endings e WHERE e.needed_until <= $1
-	AND NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n)
-	ORDER BY e.needed_until LIMIT $2) RETURNING sid`
-	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE (sid, client) IN (
-	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
-	dropInstances = `DELETE FROM instances WHERE seen_at <= $1`
-)
-
-var freePlaces = `UPDATE sessions SET status_index = NULL WHERE sid IN (` + places(1, sweepBatch) + `)`
-
-// pruneEndings forgets up to a batch of the endings that no token can need any
-// more, and frees their sessions' places in the status list. It holds nothing
-// that anybody waits for.
-func (s *Store) pruneEndings(ctx context.Context) error {
-	now := s.now()
-	return s.guarded(ctx, func(t *tx) error {
-		args := make([]any, 0, sweepBatch)
-		err := t.each(pruneEndings, func(r *sql.Rows) error {
-			var sid string
-			err := r.Scan(&sid)
-			args = append(args, sid)
-			return err
-		}, micros(now), sweepBatch)
-		if err != nil {
-			return err
-		}
-		if len(args) > 0 {
-			for len(args) < sweepBatch {
-				args = append(args, "")
-			}
-			if _, err := t.exec(freePlaces, args[:sweepBatch]...); err != nil {
-				return err
-			}
-		}
-		if _, err := t.exec(closeReceipts, micros(now.Add(-keepOpen)), sweepBatch); err != nil {
-			return err
-		}
-		_, err = t.exec(dropInstances, micros(now.Add(-keepInstances)))
-		return err
-	})
 }

@@ -108,13 +108,16 @@ func connectSQLite(path string, wait time.Duration, options string) (*sql.DB, er
 		(&url.URL{Path: path}).EscapedPath(), wait.Milliseconds(), options))
 }
 
+// errUnparsed stands for the parser's own words, which may show a password.
+var errUnparsed = errors.New("the database URL cannot be parsed; write postgres://user@host:5432/name")
+
 // openPostgres opens a pool of connections. Behind a transaction pooler each
 // transaction may run on another of the database's own, which has no statement
 // that was prepared before: they are then described and not prepared.
 func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, errors.New("the database URL cannot be parsed; write postgres://user@host:5432/name") // not err: it may show a password
+		return nil, errUnparsed
 	}
 	if !strings.Contains(dsn, "pool_max_conns") {
 		cfg.MaxConns = maxConns

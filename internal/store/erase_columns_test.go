@@ -63,6 +63,7 @@ var eraseColumns = map[string]string{
 	"instances.client": "no person", "instances.instance": "random", "instances.audience": "no person", "instances.node": "random",
 	"instances.connected": "no person", "instances.staleness": "no person", "instances.seen_at": "time", "instances.epoch": "random",
 	"instances.n": "no person", "instances.acked_at": "time",
+	"nodes.node": "random", "nodes.seen_at": "time",
 	"installation.one": "no person", "installation.id": "random", "installation.check_value": "no person", "installation.made_at": "time",
 	"installation.clock_mark": "time", "installation.recovering": "no person",
 	"ssf_streams.id": "random", "ssf_streams.client": "no person", "ssf_streams.method": "no person", "ssf_streams.endpoint": "no person",

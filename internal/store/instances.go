@@ -11,10 +11,12 @@ import (
 )
 
 // VouchEvery is how often a node vouches for the instances that are connected
-// to it; grace is how long its word is good for.
+// to it, by one row for all of them; grace is how long its word is good for.
 const (
 	VouchEvery = 5 * time.Second
 	grace      = 3 * VouchEvery
+
+	keepInstances = 24 * time.Hour
 )
 
 // Instance is a running copy of a relying app that follows the endings.
@@ -43,15 +45,21 @@ seen_at = excluded.seen_at`
 acked_at = CASE WHEN instances.epoch = excluded.epoch AND instances.n >= excluded.n THEN instances.acked_at ELSE excluded.acked_at END,
 n = CASE WHEN instances.epoch = excluded.epoch AND instances.n >= excluded.n THEN instances.n ELSE excluded.n END,
 epoch = excluded.epoch`
-	vouchFor = `UPDATE instances SET seen_at = $2 WHERE node = $1 AND connected = 1`
+
+	vouchFor    = `INSERT INTO nodes (node, seen_at) VALUES ($1, $2) ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at`
+	connectedAt = `SELECT count(*) FROM instances WHERE node = $1 AND connected = 1`
+
+	dropInstances = `DELETE FROM instances WHERE seen_at + staleness <= $1 AND (connected = 0 OR
+	NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = instances.node AND nodes.seen_at > $1))`
+	dropNodes = `DELETE FROM nodes WHERE seen_at <= $1`
 )
 
-// Present writes who has come to this node and who has left it.
+// Present writes who has come to this node and who has left it; each once.
 func (s *Store) Present(ctx context.Context, list []Instance) error {
 	return s.instances(ctx, list, onPresence)
 }
 
-// Acked writes how far instances have come.
+// Acked writes how far instances have come; each once.
 func (s *Store) Acked(ctx context.Context, list []Instance) error {
 	return s.instances(ctx, list, onAck)
 }
@@ -85,7 +93,10 @@ func (s *Store) instances(ctx context.Context, list []Instance, conflict string)
 // they are.
 func (s *Store) Vouch(ctx context.Context, node string) (n int64, err error) {
 	err = s.verb(ctx, func(t *tx) error {
-		n, err = t.exec(vouchFor, node, micros(t.now))
+		if _, err := t.exec(vouchFor, node, micros(t.now)); err != nil {
+			return err
+		}
+		_, err := t.one(connectedAt, []any{node}, &n)
 		return err
 	})
 	return n, err

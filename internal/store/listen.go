@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -22,6 +25,22 @@ const (
 // errDeaf says that notices do not arrive over this connection.
 var errDeaf = errors.New("notices do not arrive")
 
+// findNotify finds out whether the database takes notices. Some that speak
+// PostgreSQL's protocol do not, and no ending may fail for that.
+func (s *Store) findNotify(ctx context.Context) error {
+	if !s.engine.notify {
+		return nil
+	}
+	_, err := s.engine.write.ExecContext(ctx, notifyNodes)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "0A") || strings.HasPrefix(pg.Code, "42")) { // not supported; not there, not allowed
+		s.engine.notify = false
+		s.log.Warn("this database has no NOTIFY, so nodes learn of one another's endings by polling", "error", err)
+		return nil
+	}
+	return err
+}
+
 // Listen has Wake signalled by endings that other nodes commit, until ctx ends.
 // dsn leads to the database past any pooler. Where notices do not arrive, which
 // it finds out by sending itself one, it says so once: the readers' own poll
@@ -30,22 +49,29 @@ func (s *Store) Listen(ctx context.Context, dsn string) error {
 	if !s.engine.notify {
 		return nil
 	}
-	pause := 100 * time.Millisecond
-	for deaf := false; ctx.Err() == nil; {
-		heard, err := s.listen(ctx, dsn)
+	cfg, err := pgxpool.ParseConfig(dsn) // it may have settings of a pool, which a server refuses
+	if err != nil {
+		return errUnparsed
+	}
+	const first = 100 * time.Millisecond
+	pause := first
+	for deaf, failing := false, false; ctx.Err() == nil; {
+		heard, err := s.listen(ctx, cfg.ConnConfig)
 		switch {
 		case ctx.Err() != nil: // the error says that, too
 		case errors.Is(err, errDeaf):
 			if !deaf {
 				s.log.Warn("LISTEN does not reach this node, so it learns of other nodes' endings by polling; let database_direct lead past the pooler")
 			}
-			deaf, pause = true, probeAgain
+			deaf, failing, pause = true, false, probeAgain
 		case heard:
-			deaf, pause = false, 100*time.Millisecond
+			deaf, failing, pause = false, false, first
 			s.log.Warn("the connection that listens for endings is lost; polling until it is back", "error", err)
 		default:
-			s.log.Debug("cannot listen for endings yet; polling", "error", err)
-			pause = min(2*pause, listenPause)
+			if !failing {
+				s.log.Warn("this node cannot listen for endings yet; polling until it can", "error", err)
+			}
+			failing, pause = true, min(2*pause, listenPause)
 		}
 		select {
 		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // jitter
@@ -57,10 +83,10 @@ func (s *Store) Listen(ctx context.Context, dsn string) error {
 
 // listen listens over one connection until it fails. heard means that notices
 // did arrive.
-func (s *Store) listen(ctx context.Context, dsn string) (heard bool, err error) {
+func (s *Store) listen(ctx context.Context, cfg *pgx.ConnConfig) (heard bool, err error) {
 	connect, cancel := context.WithTimeout(ctx, verbLimit)
 	defer cancel()
-	c, err := pgx.Connect(connect, dsn)
+	c, err := pgx.ConnectConfig(connect, cfg)
 	if err != nil {
 		return false, err
 	}
@@ -77,7 +103,7 @@ func (s *Store) listen(ctx context.Context, dsn string) (heard bool, err error) 
 	}
 	for {
 		s.woken() // also for what was committed before this connection listened
-		if err := wait(ctx, c); err != nil {
+		if err := wait(ctx, c, pingEvery); err != nil {
 			return true, err
 		}
 	}
@@ -104,11 +130,11 @@ func (s *Store) hearsItself(ctx context.Context, c *pgx.Conn) error {
 	}
 }
 
-// wait waits for a notice, asking now and then whether the database is there: a
-// connection may be dead without a word.
-func wait(ctx context.Context, c *pgx.Conn) error {
+// wait waits for a notice, asking after each silence whether the database is
+// there: a connection may be dead without a word.
+func wait(ctx context.Context, c *pgx.Conn, silence time.Duration) error {
 	for {
-		within, cancel := context.WithTimeout(ctx, pingEvery)
+		within, cancel := context.WithTimeout(ctx, silence)
 		_, err := c.WaitForNotification(within)
 		silent := within.Err() != nil && ctx.Err() == nil
 		cancel()

@@ -52,12 +52,13 @@ func (s *Store) Recover(ctx context.Context) (Recovered, error) {
 const (
 	setRecovering = `UPDATE installation SET recovering = $1 WHERE one = 1`
 	dropKeys      = `DELETE FROM signing_keys`
-	// A session's tokens end with its time at the latest; until then its ending
-	// is announced again, so that the new epoch says everything by itself.
+	// An ending that a token could need is announced again, so that the new epoch
+	// says everything by itself.
 	carryEndings = `WITH needed AS (
-	SELECT e.epoch, e.n, row_number() OVER (ORDER BY e.ended_at, e.epoch, e.n) AS place
-	FROM endings e JOIN sessions s ON s.sid = e.sid WHERE s.ends_at > $2)
+	SELECT epoch, n, row_number() OVER (ORDER BY ended_at, epoch, n) AS place FROM endings WHERE needed_until > $2)
 UPDATE endings SET epoch = $1, n = needed.place FROM needed WHERE endings.epoch = needed.epoch AND endings.n = needed.n`
+	carryReceipts = `UPDATE receipts SET epoch = endings.epoch, n = endings.n FROM endings
+WHERE endings.sid = receipts.sid AND endings.epoch = $1 AND receipts.state = '` + receiptWaiting + `'`
 	setEpoch = `UPDATE endings_counter SET epoch = $1, n = $2 WHERE one = 1`
 	// Streams of events hear of all of it, too.
 	rewindSSF = `UPDATE ssf_streams SET epoch = $1, n = 0`
@@ -83,17 +84,28 @@ func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
 		if _, err := t.exec(nextKeysVersion); err != nil {
 			return err
 		}
-		carried, err := t.exec(carryEndings, epoch, micros(t.now))
-		if err != nil {
-			return err
-		}
-		if _, err = t.exec(rewindSSF, epoch); err != nil {
-			return err
-		}
-		_, err = t.exec(setEpoch, epoch, carried)
-		return err
+		return t.carry(epoch)
 	})
 	return epoch, err
+}
+
+// carry takes the endings over into a new epoch. It holds the counter before it
+// looks, so that a session that somebody ends beside it is not left behind.
+func (t *tx) carry(epoch string) error {
+	if _, err := t.exec(setEpoch, epoch, 0); err != nil {
+		return err
+	}
+	carried, err := t.exec(carryEndings, epoch, micros(t.now))
+	if err != nil {
+		return err
+	}
+	for _, query := range []string{carryReceipts, rewindSSF} {
+		if _, err := t.exec(query, epoch); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(setEpoch, epoch, carried)
+	return err
 }
 
 const aliveAccounts = `SELECT id FROM accounts WHERE id > $1 AND (

@@ -34,6 +34,7 @@ func (w *world) node(every time.Duration, algs ...string) *node {
 	}
 	w.t.Cleanup(s.Close)
 	s.limit = w.limit
+	s.clockBad.Store(false) // the test's clock stands still, and the database's does not
 	n := &node{Store: s}
 	if n.ring, err = s.Ring(w.t.Context(), algs); err != nil {
 		w.t.Fatal(err)

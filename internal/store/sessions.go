@@ -54,7 +54,7 @@ func (t *tx) open(s *credentials.Session, attempt string) error {
 		if try == statusTries {
 			return errors.New("no place in the status list is free")
 		}
-		s.StatusIndex = statusPlace(try)
+		s.StatusIndex = t.s.place(try)
 		var err error
 		n, err = t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
 			s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,

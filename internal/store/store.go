@@ -47,6 +47,7 @@ type Store struct {
 	limit               time.Duration                // of one verb
 	flight              time.Duration                // of an attempt; see flightLimit
 	ID                  string                       // of the installation
+	place               func(try int) int64          // statusPlace, but for tests that force two into one
 	probe               func(statement string) error // nil but in tests: sees each statement first, and may fail it
 }
 
@@ -63,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
-		limit: verbLimit, flight: flightLimit}
+		limit: verbLimit, flight: flightLimit, place: statusPlace}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -78,7 +79,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) prepareToServe(ctx context.Context, o Options) error {
-	if err := s.engine.write.PingContext(ctx); err != nil {
+	// SQLite does not wait for another program that opens a new file at the same moment.
+	if err := again(ctx, func() error { return s.engine.write.PingContext(ctx) }); err != nil {
 		return fmt.Errorf("the database cannot be reached: %w", err)
 	}
 	if err := s.migrate(ctx, o.Migrate); err != nil {
@@ -91,7 +93,7 @@ func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	if recovering && !o.Recover {
 		return errors.New("a recovery of this database was begun and has not come to its end: run «valetkey recover --config FILE» again")
 	}
-	if err := s.lengthen(ctx, o.Access); err != nil {
+	if err := errors.Join(s.lengthen(ctx, o.Access), s.findNotify(ctx)); err != nil {
 		return err
 	}
 	return s.CheckClock(ctx)

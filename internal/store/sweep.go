@@ -50,7 +50,10 @@ func (s *Store) Sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		err := s.SweepOnce(ctx)
+		err := s.CheckClock(ctx) // it may have jumped this moment, and what is done cannot be undone
+		if err == nil {
+			err = s.SweepOnce(ctx)
+		}
 		if err == nil && time.Since(pruned) > pruneEvery {
 			err, pruned = s.prune(ctx), time.Now()
 		}
@@ -62,7 +65,8 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // SweepOnce writes down up to a batch of each: sessions whose time has come,
 // credentials that expired, tries that were never settled; and deletes up to a
-// batch of the codes and refresh tokens of sessions that are long over.
+// batch of the codes and refresh tokens of sessions that are long over, and the
+// endings that nobody needs.
 func (s *Store) SweepOnce(ctx context.Context) error {
 	if err := s.Clock(); err != nil {
 		return err // what the job writes cannot be undone
@@ -169,6 +173,8 @@ func (s *Store) prune(ctx context.Context) error {
 			{pruneKeys, micros(now.Add(-keepKeys))},
 			{pruneHours, hour(now.Add(-keepTries))},
 			{pruneOTP, now.Add(-keepTries).Unix() / otpStep},
+			{dropInstances, micros(now.Add(-keepInstances))},
+			{dropNodes, micros(now.Add(-keepInstances))},
 		} {
 			if _, err := t.exec(step.query, step.until); err != nil {
 				return err

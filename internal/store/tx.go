@@ -46,9 +46,15 @@ func (s *Store) long(ctx context.Context, f func(*tx) error) error {
 func (s *Store) limited(ctx context.Context, limit time.Duration, f func(*tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	return again(ctx, func() error { return s.once(ctx, f) })
+}
+
+// again does what a conflict kept from happening again, a bounded number of
+// times.
+func again(ctx context.Context, f func() error) error {
 	var err error
 	for i := range verbTries {
-		if err = s.once(ctx, f); err == nil || !passing(err) {
+		if err = f(); err == nil || !passing(err) {
 			return err
 		}
 		pause := time.Duration(rand.Int64N(int64(firstPause << min(i, 6)))) //nolint:gosec // jitter
@@ -94,11 +100,11 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 			err = s.probe("COMMITTED")
 		}
 	}
+	if len(t.ended) > 0 { // it may be there also where the commit failed
+		s.woken()
+	}
 	if err != nil && !passing(err) {
 		return fmt.Errorf("%w: %w", credentials.ErrUnknownResult, err)
-	}
-	if err == nil && len(t.ended) > 0 {
-		s.woken()
 	}
 	for _, query := range t.fresh {
 		_, _ = s.statement(ctx, s.engine.write, query) // kept for the next time

@@ -2,11 +2,11 @@ package storetest
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -46,10 +46,10 @@ func startChild(cmd *exec.Cmd, ready string, timeout time.Duration) (*child, err
 	case <-c.ready:
 		return c, nil
 	case <-c.ended:
-		return nil, fmt.Errorf("the PostgreSQL server ended at once:\n%s", c.log())
+		return nil, fmt.Errorf("%s ended at once:\n%s", filepath.Base(cmd.Path), c.log())
 	case <-timer.C:
 		c.stop(os.Kill, timeout)
-		return nil, errors.New("the PostgreSQL server did not become ready:\n" + c.log())
+		return nil, fmt.Errorf("%s did not become ready:\n%s", filepath.Base(cmd.Path), c.log())
 	}
 }
 

@@ -66,6 +66,7 @@ type cluster struct {
 	port     int
 	child    *child
 	more     []string // settings beyond those of tests, which they override
+	pooler   pooler   // before it, if a test asks for one
 }
 
 // startCluster initialises a cluster in a new folder and starts its server.
@@ -189,6 +190,7 @@ func (c *cluster) tail() string {
 // stop ends the server and removes its folder. It is safe on a cluster that
 // never came up.
 func (c *cluster) stop() {
+	c.pooler.stop()
 	if c.child != nil {
 		// SIGINT is PostgreSQL's "fast" shutdown: it does not wait for clients.
 		c.child.stop(syscall.SIGINT, stopTimeout)

@@ -1,6 +1,6 @@
 // Package storetest gives tests a real database: an SQLite file in a
 // temporary folder, or an empty PostgreSQL database in a server that the test
-// process starts for itself and that ends with it.
+// process starts for itself and that ends with it, by itself or behind PgBouncer.
 //
 // It owns how that server is found, started and stopped. It knows nothing of
 // valetkey's schema: a test gets an empty database and migrates it. It may

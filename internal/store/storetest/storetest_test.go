@@ -73,6 +73,38 @@ func TestPostgresGivesEachTestItsOwnDatabase(t *testing.T) {
 	}
 }
 
+// TestPooledSharesConnections: by transactions, of the same database, and not
+// without its password.
+func TestPooledSharesConnections(t *testing.T) {
+	t.Parallel()
+	direct := storetest.Postgres(t)
+	pooled := storetest.Pooled(t, direct)
+	const many = 20 // more than the pooler has
+	var conns [many]*pgx.Conn
+	for i := range conns {
+		conns[i] = connect(t, pooled+"&default_query_exec_mode=exec") // what one prepares, another cannot use
+	}
+	seen := map[string]bool{}
+	for _, c := range conns {
+		if got, want := value(t, c, "SELECT current_database()"), value(t, connect(t, direct), "SELECT current_database()"); got != want {
+			t.Errorf("it leads to %s, not to %s", got, want)
+		}
+		seen[value(t, c, "SELECT pg_backend_pid()::text")] = true
+	}
+	if len(seen) >= many {
+		t.Errorf("%d connections have one of their own each", many)
+	}
+	config, err := pgx.ParseConfig(pooled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Password = "wrong"
+	if conn, err := pgx.ConnectConfig(t.Context(), config); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("a wrong password lets in")
+	}
+}
+
 func TestPostgresAsksForThePassword(t *testing.T) {
 	t.Parallel()
 	config, err := pgx.ParseConfig(storetest.Postgres(t))

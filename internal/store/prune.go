@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+const (
+	// Streams of events are told of every ending, so each waits for them.
+	pruneEndings = `DELETE FROM endings WHERE (epoch, n) IN (
+	SELECT e.epoch, e.n FROM endings e WHERE e.needed_until <= $1
+	AND NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n)
+	ORDER BY e.needed_until LIMIT $2) RETURNING sid`
+	// The outer condition is looked at once more where somebody else had the row.
+	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE state = '` + receiptWaiting + `' AND (sid, client) IN (
+	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
+)
+
+const (
+	keepOpen     = time.Hour // an app that was away may still say that it refuses
+	pruneBatches = 50        // at a time: sessions may end faster than one batch each time
+)
+
+var freePlaces = `UPDATE sessions SET status_index = NULL WHERE sid IN (` + places(1, sweepBatch) + `)`
+
+// pruneEndings forgets the endings that no token can need any more, and frees
+// their sessions' places in the status list. It holds nothing that anybody waits
+// for.
+func (s *Store) pruneEndings(ctx context.Context) error {
+	now := s.now()
+	for batch, n := 0, sweepBatch; n == sweepBatch && batch < pruneBatches; batch++ {
+		err := s.guarded(ctx, func(t *tx) (err error) {
+			n, err = t.pruneEndings(now)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return s.guarded(ctx, func(t *tx) error {
+		_, err := t.exec(closeReceipts, micros(now.Add(-keepOpen)), sweepBatch)
+		return err
+	})
+}
+
+func (t *tx) pruneEndings(now time.Time) (n int, err error) {
+	sids := make([]any, 0, sweepBatch)
+	err = t.each(pruneEndings, func(r *sql.Rows) error {
+		var sid string
+		err := r.Scan(&sid)
+		sids = append(sids, sid)
+		return err
+	}, micros(now), sweepBatch)
+	if n = len(sids); err != nil || n == 0 {
+		return n, err
+	}
+	for len(sids) < sweepBatch {
+		sids = append(sids, "")
+	}
+	_, err = t.exec(freePlaces, sids...)
+	return n, err
+}
