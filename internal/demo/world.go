@@ -167,7 +167,7 @@ func (w *World) Guide() string {
   Lend         "I am a customer": Olivia Owner. Settings, Support access, generate a Support PIN.
   Enter        In a second tab, "I am on the support team": Dana Reed, account 4821 and the PIN.
   Look around  Read documents. Deleting and billing are refused, and say why.
-  Take back    In the first tab: Revoke access. Dana's next click is refused.
+  Take back    In the first tab: Revoke access. Dana is refused, and the page says how soon.
 
 The broker is at %s, staff sign in at %s.
 Ctrl-C ends everything, and leaves nothing behind.
