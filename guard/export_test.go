@@ -42,7 +42,7 @@ func (g *Guard) Payload(ctx context.Context, raw, typ string, algs ...string) ([
 func (g *Guard) Carry(source func(*http.Request) (string, bool)) { g.carry(source) }
 func (g *Guard) Fresh() bool                                     { return g.isFresh(g.clock.read()) }
 func (g *Guard) End(sid string)                                  { g.end(sid) }
-func (g *Guard) EndAt(sid string, at time.Time)                  { g.ledger.end(sid, at.UnixNano()) }
+func (g *Guard) EndAt(sid string, at time.Time)                  { g.ledger.end(sid, Ending{At: at}) }
 func (g *Guard) Forget()                                         { g.cache.clear() }
 func (g *Guard) CacheAtMost(n int)                               { g.cache.most = n }
 func (g *Guard) Queued() int                                     { return len(g.actions.wait) }

@@ -91,7 +91,7 @@ type Guard struct {
 }
 
 // errClosed is the cause of what ends because the guard was closed.
-var errClosed = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "the app is shutting down", ""}
+var errClosed = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "the app is shutting down", "", nil}
 
 // New begins to follow the broker's endings. It does not wait for the broker: an
 // app starts without it, and answers support sessions 503 until it is there.

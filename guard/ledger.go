@@ -38,7 +38,7 @@ func digestOf(sid string) digest {
 type ledger struct {
 	g       *Guard
 	mu      sync.RWMutex
-	ended   map[digest]int64 // ns since 1970
+	ended   map[digest]noted
 	live    map[string]*watch
 	pruned  instant
 	closing bool
@@ -71,8 +71,8 @@ var errKeysChanged = errors.New("the broker's keys have changed")
 func (l *ledger) watch(t *token, now int64, age uint64) (*watch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ended := l.ended[digestOf(t.session.ID)]; ended {
-		return nil, ErrEnded
+	if n, ended := l.ended[digestOf(t.session.ID)]; ended {
+		return nil, n.ending().refusal()
 	}
 	w := l.live[t.session.ID]
 	switch {
@@ -123,7 +123,7 @@ func (l *ledger) look(w *watch) {
 	switch {
 	case l.live[w.sid] != w:
 	case at >= w.endsAt:
-		l.drop(w, ErrEnded)
+		l.drop(w, Ending{time.Unix(0, w.endsAt), "time"}.refusal())
 	case at >= w.expires && !fresh:
 		l.drop(w, ErrUnknown)
 	default:
@@ -142,22 +142,22 @@ func (l *ledger) drop(w *watch, cause error) {
 
 // end notes that a session has ended. Afterwards no token of it is accepted, and
 // its running requests are over.
-func (l *ledger) end(sid string, at int64) {
+func (l *ledger) end(sid string, how Ending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended == nil {
-		l.ended = map[digest]int64{}
+		l.ended = map[digest]noted{}
 	}
 	key := digestOf(sid)
-	l.ended[key] = max(at, l.ended[key])
+	l.ended[key] = how.note().and(l.ended[key])
 	if w := l.live[sid]; w != nil {
-		l.drop(w, ErrEnded)
+		l.drop(w, how.refusal())
 		l.g.cache.purge(w)
 	}
 }
 
 // end marks a session as ended, at once and for all requests.
-func (g *Guard) end(sid string) { g.ledger.end(sid, g.clock.read().wall) }
+func (g *Guard) end(sid string) { g.ledger.end(sid, Ending{At: time.Unix(0, g.clock.read().wall)}) }
 
 // find returns the watch of a living session.
 func (l *ledger) find(sid string) (*watch, error) {
@@ -166,8 +166,8 @@ func (l *ledger) find(sid string) (*watch, error) {
 	if w := l.live[sid]; w != nil {
 		return w, nil
 	}
-	if _, ended := l.ended[digestOf(sid)]; ended {
-		return nil, ErrEnded
+	if n, ended := l.ended[digestOf(sid)]; ended {
+		return nil, n.ending().refusal()
 	}
 	return nil, ErrUnknown
 }
@@ -188,7 +188,7 @@ func (l *ledger) prune(now instant) {
 		return
 	}
 	l.pruned = now
-	before, kept := l.g.clock.earliest(now)-int64(endedKept), 0
+	before, kept := noted(l.g.clock.earliest(now)-int64(endedKept)), 0
 	for _, at := range l.ended {
 		if at >= before {
 			kept++
@@ -197,7 +197,7 @@ func (l *ledger) prune(now instant) {
 	if kept == len(l.ended) {
 		return
 	}
-	left := make(map[digest]int64, kept) // a new map, because a map never gets smaller
+	left := make(map[digest]noted, kept) // a new map, because a map never gets smaller
 	for key, at := range l.ended {
 		if at >= before {
 			left[key] = at

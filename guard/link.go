@@ -152,6 +152,7 @@ func (l *link) ended(ev event) {
 	var said struct {
 		SID     string    `json:"sid"`
 		EndedAt time.Time `json:"ended_at"`
+		Cause   string    `json:"cause"`
 	}
 	at, ok := parseCursor(ev.id)
 	if json.Unmarshal(ev.data, &said) != nil || said.SID == "" || !ok {
@@ -161,7 +162,7 @@ func (l *link) ended(ev event) {
 	if said.EndedAt.IsZero() || said.EndedAt.After(time.Unix(farthest, 0)) {
 		said.EndedAt = time.Unix(0, l.g.clock.read().wall)
 	}
-	l.g.ledger.end(said.SID, said.EndedAt.UnixNano())
+	l.g.ledger.end(said.SID, Ending{said.EndedAt, said.Cause})
 	l.epoch = at.epoch
 	l.g.position.reach(at)
 	l.g.acks.reached(at, l.g.clock.read())

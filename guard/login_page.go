@@ -20,6 +20,10 @@ type Notice struct {
 	Text    string // what has happened, and what has not
 	Advice  string // what to do; may be empty
 	Actions []NoticeAction
+
+	// Refusal is what a request of a support session was refused for; nil where it
+	// is not about that.
+	Refusal *Refusal
 }
 
 // NoticeAction is what a person can do next: a link, or a form without fields
@@ -122,7 +126,7 @@ func (l *Login) explain(w http.ResponseWriter, r *http.Request, f *Refusal) {
 				Actions: []NoticeAction{{Label: "Try again", URL: back}}}
 		}
 	}
-	n.Status, n.Code = f.Status, f.Code
+	n.Status, n.Code, n.Refusal = f.Status, f.Code, f
 	l.say(w, r, n)
 }
 

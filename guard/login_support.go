@@ -82,7 +82,7 @@ func (l *Login) inHeader(r *http.Request) bool {
 func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, bool) {
 	switch {
 	case !l.guard.wall().Before(k.EndsAt):
-		l.refuse(w, r, ErrEnded)
+		l.refuse(w, r, Ending{k.EndsAt, "time"}.refusal())
 		return kept{}, false
 	case k.Refresh == "":
 		l.resume(w, r, k)

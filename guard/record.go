@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // action is what the record is told: POST /api/v1/actions.
@@ -93,6 +94,10 @@ func (g *Guard) write(ctx context.Context, a action) error {
 type item struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+
+	// of a session that has ended, with 409
+	EndedAt time.Time `json:"ended_at"`
+	Cause   string    `json:"cause"`
 }
 
 // answered turns what the API said of an action into a *Refusal, or nil.
@@ -101,8 +106,12 @@ func (g *Guard) answered(ctx context.Context, a action, said item) error {
 	case http.StatusCreated, http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		g.end(a.SID)
-		return ErrEnded
+		how := Ending{said.EndedAt, said.Cause}
+		if how.At.IsZero() || how.At.After(time.Unix(farthest, 0)) {
+			how.At = time.Unix(0, g.clock.read().wall)
+		}
+		g.ledger.end(a.SID, how)
+		return how.refusal()
 	}
 	g.log.ErrorContext(ctx, "guard: an action was not recorded", "action", a.Action, "sid", a.SID, "outcome", a.Outcome,
 		"status", said.Status, "detail", fmt.Sprintf("%.200s", said.Detail))

@@ -19,36 +19,40 @@ type Refusal struct {
 	Code        string // for machines
 	Description string // for people
 	Scope       string // the scope that was missing, with insufficient_scope
+
+	// Ending is how and when the session ended, with session_ended, where that is
+	// known. It is for the app's own pages: who calls an API is not told.
+	Ending *Ending
 }
 
 // Refusals that callers of [Guard.Live] and causes of ended contexts are compared
 // with, by errors.Is.
 var (
 	// ErrEnded: the session has ended.
-	ErrEnded = &Refusal{http.StatusUnauthorized, "session_ended", "the support session has ended", ""}
+	ErrEnded = &Refusal{http.StatusUnauthorized, "session_ended", "the support session has ended", "", nil}
 	// ErrUnknown: whether the session lives cannot be known now.
-	ErrUnknown = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "whether the support session lives cannot be known at this moment", ""}
+	ErrUnknown = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "whether the support session lives cannot be known at this moment", "", nil}
 )
 
 var (
-	errNoToken     = &Refusal{http.StatusUnauthorized, "no_token", "a support session is needed here", ""}
-	errMalformed   = &Refusal{http.StatusUnauthorized, "malformed", "the token is malformed", ""}
-	errType        = &Refusal{http.StatusUnauthorized, "wrong_type", "the token is no access token", ""}
-	errIssuer      = &Refusal{http.StatusUnauthorized, "wrong_issuer", "the token is of another issuer", ""}
-	errAudience    = &Refusal{http.StatusUnauthorized, "wrong_audience", "the token is for another app", ""}
-	errSignature   = &Refusal{http.StatusUnauthorized, "bad_signature", "the token's signature is not the issuer's", ""}
-	errExpired     = &Refusal{http.StatusUnauthorized, "expired", "the token has expired", ""}
-	errNotYet      = &Refusal{http.StatusUnauthorized, "not_yet", "the token is not valid yet", ""}
-	errDPoPMissing = &Refusal{http.StatusUnauthorized, "dpop_required", "the token is bound to a key: send it with the DPoP scheme and a proof", ""}
-	errDPoP        = &Refusal{http.StatusUnauthorized, "dpop_invalid", "the DPoP proof does not prove this request", ""}
-	errAccount     = &Refusal{http.StatusForbidden, "wrong_account", "the support session is for another account", ""}
-	errUndeclared  = &Refusal{http.StatusForbidden, "undeclared_route", "this is closed to support sessions", ""}
-	errNoRecord    = &Refusal{http.StatusServiceUnavailable, "record_failed", "the action could not be recorded, so it was not done", ""}
-	errRefusedThen = &Refusal{http.StatusForbidden, "record_refused", "the record does not allow this action", ""}
+	errNoToken     = &Refusal{http.StatusUnauthorized, "no_token", "a support session is needed here", "", nil}
+	errMalformed   = &Refusal{http.StatusUnauthorized, "malformed", "the token is malformed", "", nil}
+	errType        = &Refusal{http.StatusUnauthorized, "wrong_type", "the token is no access token", "", nil}
+	errIssuer      = &Refusal{http.StatusUnauthorized, "wrong_issuer", "the token is of another issuer", "", nil}
+	errAudience    = &Refusal{http.StatusUnauthorized, "wrong_audience", "the token is for another app", "", nil}
+	errSignature   = &Refusal{http.StatusUnauthorized, "bad_signature", "the token's signature is not the issuer's", "", nil}
+	errExpired     = &Refusal{http.StatusUnauthorized, "expired", "the token has expired", "", nil}
+	errNotYet      = &Refusal{http.StatusUnauthorized, "not_yet", "the token is not valid yet", "", nil}
+	errDPoPMissing = &Refusal{http.StatusUnauthorized, "dpop_required", "the token is bound to a key: send it with the DPoP scheme and a proof", "", nil}
+	errDPoP        = &Refusal{http.StatusUnauthorized, "dpop_invalid", "the DPoP proof does not prove this request", "", nil}
+	errAccount     = &Refusal{http.StatusForbidden, "wrong_account", "the support session is for another account", "", nil}
+	errUndeclared  = &Refusal{http.StatusForbidden, "undeclared_route", "this is closed to support sessions", "", nil}
+	errNoRecord    = &Refusal{http.StatusServiceUnavailable, "record_failed", "the action could not be recorded, so it was not done", "", nil}
+	errRefusedThen = &Refusal{http.StatusForbidden, "record_refused", "the record does not allow this action", "", nil}
 )
 
 func errScope(scope string) *Refusal {
-	return &Refusal{http.StatusForbidden, "insufficient_scope", fmt.Sprintf("the support session was not lent %s", scope), scope}
+	return &Refusal{http.StatusForbidden, "insufficient_scope", fmt.Sprintf("the support session was not lent %s", scope), scope, nil}
 }
 
 // Error is what people are told.

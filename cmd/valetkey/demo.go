@@ -67,7 +67,11 @@ func demonstrate(ctx context.Context, port int, stdout, stderr io.Writer) (err e
 	for _, s := range sites {
 		group.Go(func() error { return listen(ctx, s.Listener, s.Handler, 0, func() {}) })
 	}
-	group.Go(func() error { return serve(ctx, cfg, r, log) })
+	// The app leaves first: what it has yet to tell the record finds a broker.
+	broker, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() { world.Leave(); stop() })
+	group.Go(func() error { return serve(broker, cfg, r, log) })
 	group.Go(func() error {
 		if awaitReady(ctx, world.BrokerURL) {
 			fmt.Fprint(stdout, world.Guide())

@@ -159,6 +159,8 @@ func (d *demonstration) takeBack(owner, agent *tab) {
 	owner.check("demo-owner")
 	owner.readme()
 	owner.click(`button[data-key=revoke]`, "Access is revoked")
+	owner.await("Northwind Docs refused after ") // by the app's own receipt
+	owner.check("demo-over")
 	owner.quiet("revoking")
 	agent.click(`nav a[href="/support/documents"]`, "The customer ended access at ")
 	agent.check("demo-ended")

@@ -73,6 +73,7 @@ func (b *browser) post(to, origin string, values url.Values) *browser {
 func (b *browser) do(r *http.Request) *browser {
 	b.t.Helper()
 	b.last = nil
+	r.Header.Set("Accept", "text/html")
 	answer, err := b.client.Do(r)
 	if err != nil {
 		b.t.Fatal(err)

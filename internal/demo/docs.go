@@ -1,17 +1,20 @@
 package demo
 
 import (
+	"html/template"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/valetkey/valetkey/guard"
 )
 
 // Docs is the relying app: the product's customers reach it by their own login,
 // and agents by a support session, which is lent by the broker. Neither knows of
 // the other.
 //
-// Every field is set before Mount.
+// Every field is set before Mount; Close ends what it begins.
 type Docs struct {
 	Broker    *Broker
 	Customers *Issuer // the customers' own login
@@ -19,8 +22,8 @@ type Docs struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 
-	sessions *shelf[*session]
-	flows    *shelf[flow]
+	guard *guard.Guard
+	login *guard.Login
 }
 
 // deed is one thing that can be done in the product, for customers and agents
@@ -54,28 +57,30 @@ type visit struct {
 	Support bool
 }
 
-// Mount registers the pages.
-func (d *Docs) Mount(mux *http.ServeMux) {
-	d.sessions, d.flows = newShelf[*session](d.Now), newShelf[flow](d.Now)
+// Mount registers the pages, and begins to follow the broker.
+func (d *Docs) Mount(mux *http.ServeMux) error {
+	support, err := d.lend()
+	if err != nil {
+		return err
+	}
 	handle := func(pattern string, f http.HandlerFunc) { mux.Handle(pattern, sameOrigin.Handler(f)) }
 	handle("GET /{$}", d.home)
 	handle("GET /help", d.help)
 	handle("GET "+stylePath, style)
 	handle("/", func(w http.ResponseWriter, _ *http.Request) {
-		d.tell(w, http.StatusNotFound, "There is nothing here", messagePage{Text: "There is no page at this address.", Links: []link{{"/", "Start page"}}})
+		d.tell(w, http.StatusNotFound, "There is nothing here", messagePage{Text: "There is no page at this address.", Links: []link{startPage}})
 	})
 	for _, each := range deeds {
 		handle(each.method+" /app"+each.path, d.customer(each))
-		handle(each.method+" /support"+each.path, d.support(each))
 	}
 	handle("GET /app", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/app/documents", http.StatusSeeOther)
 	})
 	handle("POST /app/sign-in", d.customerSignIn)
 	handle("POST /app/sign-out", d.customerSignOut)
-	handle("GET /support", d.enter)
-	handle("GET /support/callback", d.callback)
-	handle("POST /support/end", d.end)
+	mux.Handle(supportPath, support)
+	mux.Handle(supportPath+"/", support)
+	return nil
 }
 
 // customer lets the customers' own login through, and knows nothing else.
@@ -92,7 +97,7 @@ func (d *Docs) customer(what deed) http.HandlerFunc {
 
 func (d *Docs) customerSignIn(w http.ResponseWriter, r *http.Request) {
 	if !readForm(w, r) || !d.Customers.SignIn(w, r, r.PostForm.Get("person")) {
-		d.tell(w, http.StatusBadRequest, "There is nobody of that name", messagePage{Text: "Choose one of the people on the start page.", Links: []link{{"/", "Start page"}}})
+		d.tell(w, http.StatusBadRequest, "There is nobody of that name", messagePage{Text: "Choose one of the people on the start page.", Links: []link{startPage}})
 		return
 	}
 	http.Redirect(w, r, "/app/documents", http.StatusSeeOther)
@@ -131,5 +136,13 @@ func (d *Docs) show(w http.ResponseWriter, status int, name, title string, v vie
 // area shows a page of the product.
 func (d *Docs) area(w http.ResponseWriter, r *http.Request, name, title string, v visit, page any) {
 	here, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, v.Base+"/"), "/")
-	d.show(w, http.StatusOK, name, title, view{Visit: v, Here: here, Banner: bannerOf(r.Context()), Page: page})
+	d.show(w, http.StatusOK, name, title, view{Visit: v, Here: here, Banner: d.banner(r, v), Page: page})
+}
+
+// banner stands on top of every page of support mode.
+func (d *Docs) banner(r *http.Request, v visit) template.HTML {
+	if !v.Support {
+		return ""
+	}
+	return d.login.Banner(r)
 }

@@ -38,7 +38,7 @@ type view struct {
 	Title  string
 	Here   string // the place in the navigation
 	Visit  visit
-	Banner *banner
+	Banner template.HTML // of support mode
 	Page   any
 }
 
@@ -54,7 +54,11 @@ type messagePage struct {
 	Links        []link
 }
 
-type link struct{ To, Text string }
+// link leads on; a POST is a button.
+type link struct {
+	To, Text     string
+	Post, NewTab bool
+}
 
 // write renders a page whole, or not at all.
 func write(w http.ResponseWriter, status int, name string, v view, formAction string) {

@@ -101,6 +101,6 @@ func (d *Docs) form(w http.ResponseWriter, r *http.Request, v visit) bool {
 
 // problem says what did not work, within the area.
 func (d *Docs) problem(w http.ResponseWriter, r *http.Request, status int, v visit, text string) {
-	d.show(w, status, "message", "This did not work", view{Visit: v, Banner: bannerOf(r.Context()),
-		Page: messagePage{Text: text, Links: []link{{v.Base + "/documents", "Documents"}}}})
+	d.show(w, status, "message", "This did not work", view{Visit: v, Banner: d.banner(r, v),
+		Page: messagePage{Text: text, Links: []link{{To: v.Base + "/documents", Text: "Documents"}}}})
 }

@@ -31,6 +31,7 @@ type World struct {
 
 	docs, staff Site
 	secrets     secrets
+	app         *Docs
 }
 
 // secrets are those between the broker and its neighbours, new in every world.
@@ -85,8 +86,16 @@ func listen(base, i int) (net.Listener, error) {
 	return l, nil
 }
 
-// Close gives the ports back.
+// Leave ends what the app does by itself. Until then the broker has to be there.
+func (w *World) Leave() {
+	if w.app != nil {
+		_ = w.app.Close()
+	}
+}
+
+// Close gives everything back.
 func (w *World) Close() {
+	w.Leave()
 	for _, s := range []Site{w.docs, w.staff} {
 		if s.Listener != nil {
 			_ = s.Listener.Close()
@@ -110,8 +119,8 @@ const customersPath = "/id"
 func (w *World) Build(now func() time.Time, log *slog.Logger) ([]Site, error) {
 	customers, staff := w.customersIssuer(now), w.staffIssuer(now)
 	product, people := http.NewServeMux(), http.NewServeMux()
-	w.app(customers, now, log).Mount(product)
-	if err := errors.Join(customers.Mount(product), staff.Mount(people)); err != nil {
+	w.app = w.northwind(customers, now, log)
+	if err := errors.Join(w.app.Mount(product), customers.Mount(product), staff.Mount(people)); err != nil {
 		return nil, err
 	}
 	w.docs.Handler, w.staff.Handler = named(w.docs, product), named(w.staff, people)
@@ -130,7 +139,7 @@ func (w *World) staffIssuer(now func() time.Time) *Issuer {
 			RedirectURIs: []string{w.AgentsReturn}}}}
 }
 
-func (w *World) app(customers *Issuer, now func() time.Time, log *slog.Logger) *Docs {
+func (w *World) northwind(customers *Issuer, now func() time.Time, log *slog.Logger) *Docs {
 	return &Docs{Customers: customers, Library: NewLibrary("acme", "Acme"), Now: now, Log: log, Broker: &Broker{
 		Issuer: w.BrokerURL, Audience: audience, RedirectURI: w.docs.URL() + "/support/callback",
 		ClientID: "docs", ClientSecret: w.secrets.Docs, APIClientID: "docs-api", APIClientSecret: w.secrets.API}}
@@ -158,7 +167,7 @@ func (w *World) Guide() string {
   Lend         "I am a customer": Olivia Owner. Settings, Support access, generate a Support PIN.
   Enter        In a second tab, "I am on the support team": Dana Reed, account 4821 and the PIN.
   Look around  Read documents. Deleting and billing are refused, and say why.
-  Take back    In the first tab: Revoke access. Dana's next click is refused.
+  Take back    In the first tab: Revoke access. Dana is refused, and the page says how soon.
 
 The broker is at %s, staff sign in at %s.
 Ctrl-C ends everything, and leaves nothing behind.

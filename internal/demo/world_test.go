@@ -16,9 +16,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/valetkey/valetkey/guard"
 )
 
 // program is the broker: the one of this source tree.
@@ -48,32 +49,41 @@ type house struct {
 	t      *testing.T
 	world  *World
 	docs   *Docs
-	ahead  atomic.Int64 // how far the app's clock is ahead
 	broker *exec.Cmd
 	file   string // the broker's configuration
 	token  string // of the management API
 	heard  *logs
+	more   string // of the configuration
 }
 
 const agentPassword = "a password for agents"
 
 func start(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, heard: &logs{}}
+	return startWith(t, "")
+}
+
+// startWith starts a broker with more in its configuration.
+func startWith(t *testing.T, more string) *house {
+	t.Helper()
+	h := &house{t: t, heard: &logs{}, more: more}
 	world, err := Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(world.Close)
 	h.world = world
-	now := func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) }
-	customers := world.customersIssuer(now)
-	h.docs = world.app(customers, now, slog.New(slog.NewTextHandler(h.heard, nil)))
+	customers := world.customersIssuer(time.Now)
+	h.docs = world.northwind(customers, time.Now, slog.New(slog.NewTextHandler(h.heard, nil)))
 	mux := http.NewServeMux()
-	h.docs.Mount(mux)
-	if err := customers.Mount(mux); err != nil {
+	if err := errors.Join(h.docs.Mount(mux), customers.Mount(mux)); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := h.docs.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	server := &http.Server{Handler: named(world.docs, mux), ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(world.docs.Listener) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -107,7 +117,7 @@ func (h *house) configure(dir string) {
 		h.t.Fatalf("the configuration has no %s", upstream)
 	}
 	changed += fmt.Sprintf("  - {id: settings, secret: %s, grants: [client_credentials], owner_proof: trusted,\n"+
-		"     api: [credentials.mint, credentials.read, credentials.revoke, record.read]}\n", h.world.secrets.API)
+		"     api: [credentials.mint, credentials.read, credentials.revoke, record.read]}\n", h.world.secrets.API) + h.more
 	h.file = filepath.Join(dir, "valetkey.yaml")
 	if err := os.WriteFile(h.file, []byte(changed), 0o600); err != nil {
 		h.t.Fatal(err)
@@ -208,12 +218,47 @@ func (h *house) pin(scopes ...string) string {
 	return got.PIN
 }
 
-// revoke has Olivia take everything back.
+// revoke has Olivia take everything back, and waits until the app knows.
 func (h *house) revoke() {
 	h.t.Helper()
+	live := h.sessions()
 	if status, said := h.call(http.MethodDelete, "credentials", nil); status != http.StatusNoContent {
 		h.t.Fatalf("revoking: %d %s", status, said)
 	}
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	defer cancel()
+	for again := time.NewTicker(time.Millisecond); len(live) > 0; {
+		if errors.Is(h.docs.guard.Live(ctx, live[0]), guard.ErrEnded) {
+			live = live[1:]
+			continue
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			h.t.Fatal("the app is not told that the session has ended")
+		}
+	}
+}
+
+// sessions are the ids of the account's living ones.
+func (h *house) sessions() (out []string) {
+	h.t.Helper()
+	status, said := h.call(http.MethodGet, "sessions", nil)
+	var page struct {
+		Items []struct {
+			SID   string `json:"sid"`
+			State string `json:"state"`
+		}
+	}
+	if err := json.Unmarshal(said, &page); err != nil || status != http.StatusOK {
+		h.t.Fatalf("the sessions: %d %s", status, said)
+	}
+	for _, s := range page.Items {
+		if s.State == "live" {
+			out = append(out, s.SID)
+		}
+	}
+	return out
 }
 
 // actions are what the account's record says of them, the oldest first: what
@@ -240,11 +285,25 @@ func (h *house) actions() (out []string) {
 }
 
 // wantActions checks the actions in the record, all but the first few, which a
-// test has seen before.
+// test has seen before. Those that were refused come there soon after, in any
+// order with the others.
 func (h *house) wantActions(seen int, want ...string) {
 	h.t.Helper()
-	if got := h.actions(); len(got) < seen || !slices.Equal(got[seen:], want) {
-		h.t.Errorf("the record has, after %d: %q; want %q", seen, got[min(seen, len(got)):], want)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	defer cancel()
+	slices.Sort(want)
+	for again := time.NewTicker(20 * time.Millisecond); ; {
+		got := h.actions()
+		got = got[min(seen, len(got)):]
+		slices.Sort(got)
+		if slices.Equal(got, want) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			h.t.Fatalf("the record has, after %d: %q; want %q", seen, got, want)
+		}
 	}
 }
 
