@@ -173,6 +173,7 @@ func (w *world) connect(query, lastID string) *listener {
 // dial opens a connection and sends the request, and does not read.
 func (w *world) dial(query, lastID string) *listener {
 	w.t.Helper()
+	pass(time.Millisecond) // or what was read before would be as new as the stream: here time stands still
 	conn := w.pipes.dial()
 	w.t.Cleanup(func() { _ = conn.Close() })
 	header := "Host: x\r\nAudience: " + audience + "\r\n"

@@ -150,9 +150,12 @@ func ready(w http.ResponseWriter, r *http.Request, b *broker, leaving *atomic.Bo
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	w.Header().Set("Cache-Control", "no-store")
+	log, _ := b.endings.View()
 	switch err := b.store.Ready(ctx); {
 	case leaving.Load():
 		http.Error(w, "draining", http.StatusServiceUnavailable)
+	case err == nil && log.Confirmed.IsZero(): // a moment after the start
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
 	case err != nil:
 		b.log.Warn("not ready", "error", err)
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
