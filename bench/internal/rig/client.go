@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -14,146 +14,147 @@ import (
 	"time"
 )
 
-// client is one of those that work at the same time, with connections of its
+// Client is one of those that work at the same time, with connections of its
 // own.
-type client struct {
-	b       *broker
+type Client struct {
+	Broker  *Broker
 	name    string
 	agent   string // whom it signs in as
 	http    *http.Client
 	n       int               // of what it has made
 	tokens  map[string]string // of the API, by client_id
 	keys    *keySet
-	staff   jar // the agent's sign-in, where the mode has one
-	lent    minted
-	session tokens
+	Staff   Jar // the agent's sign-in, where the mode has one
+	Lent    Minted
+	Session Tokens
 }
 
-// minted is a credential with its secret.
-type minted struct {
+// Minted is a credential with its secret.
+type Minted struct {
 	ID       string `json:"id"`
 	PIN      string `json:"pin"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
 	Handle   string `json:"account_handle"`
-	account  string
+	Account  string
 }
 
-func newClient(b *broker, name string, i int) *client {
-	return &client{b: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, http: &http.Client{
+// NewClient makes the i-th client.
+func NewClient(b *Broker, name string, i int) *Client {
+	return &Client{Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, http: &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true},
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// reply is an answer that has been read.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
+// Reply is an answer that has been read.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
 }
 
-func (c *client) send(r *http.Request) (reply, error) {
+func (c *Client) Send(r *http.Request) (Reply, error) {
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
-	return reply{answer.StatusCode, answer.Header, body}, err
+	return Reply{answer.StatusCode, answer.Header, body}, err
 }
 
-// want is an answer of this status, or an error that says what came.
-func (r reply) want(status int, what string) error {
-	if r.status == status {
+// Want is an answer of this status, or an error that says what came.
+func (r Reply) Want(status int, what string) error {
+	if r.Status == status {
 		return nil
 	}
-	return fmt.Errorf("%s is answered with %d, want %d: %.400s", what, r.status, status, r.body)
+	return fmt.Errorf("%s is answered with %d, want %d: %.400s", what, r.Status, status, r.Body)
 }
 
-// post sends a form as one of the apps.
-func (c *client) post(ctx context.Context, path, id string, form url.Values) (reply, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.b.issuer+path, strings.NewReader(form.Encode()))
+// Post sends a form as one of the apps.
+func (c *Client) Post(ctx context.Context, path, id string, form url.Values) (Reply, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Broker.At+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(id, c.b.secret)
-	return c.send(r)
+	r.SetBasicAuth(id, c.Broker.Secret)
+	return c.Send(r)
 }
 
-// api asks the management API as one of the apps, with a token that it keeps.
-func (c *client) api(ctx context.Context, id, method, path string, body any) (reply, error) {
+// API asks the management API as one of the apps, with a token that it keeps.
+func (c *Client) API(ctx context.Context, id, method, path string, body any) (Reply, error) {
 	if c.tokens[id] == "" {
-		token, err := c.apiToken(ctx, id)
+		token, err := c.APIToken(ctx, id)
 		if err != nil {
-			return reply{}, err
+			return Reply{}, err
 		}
 		c.tokens[id] = token
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.b.issuer+"/api/v1"+path, bytes.NewReader(text))
+	r, err := http.NewRequestWithContext(ctx, method, c.Broker.At+"/api/v1"+path, bytes.NewReader(text))
 	if err != nil {
-		return reply{}, err
+		return Reply{}, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+c.tokens[id])
-	return c.send(r)
+	return c.Send(r)
 }
 
-func (c *client) apiToken(ctx context.Context, id string) (string, error) {
-	got, err := c.post(ctx, "/token", id, url.Values{"grant_type": {"client_credentials"}})
+func (c *Client) APIToken(ctx context.Context, id string) (string, error) {
+	got, err := c.Post(ctx, "/token", id, url.Values{"grant_type": {"client_credentials"}})
 	if err == nil {
-		err = got.want(http.StatusOK, "client_credentials")
+		err = got.Want(http.StatusOK, "client_credentials")
 	}
-	var said tokens
+	var said Tokens
 	if err == nil {
-		err = json.Unmarshal(got.body, &said)
+		err = json.Unmarshal(got.Body, &said)
 	}
 	return said.Access, err
 }
 
-// mint makes a credential for an account of this client's own.
-func (c *client) mint(ctx context.Context, policy string) (minted, error) {
+// Mint makes a credential for an account of this client's own.
+func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 	c.n++
 	account := fmt.Sprintf("%s-%d", c.name, c.n)
-	got, err := c.api(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
+	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
 		"policy": policy, "account_name": account, "handle": account, "owner": map[string]any{"sub": "o-" + account, "name": "Olivia", "email": "o@bench.example"},
 	})
 	if err == nil {
-		err = got.want(http.StatusCreated, "a mint")
+		err = got.Want(http.StatusCreated, "a mint")
 	}
-	out := minted{account: account}
+	out := Minted{Account: account}
 	if err == nil {
-		err = json.Unmarshal(got.body, &out)
+		err = json.Unmarshal(got.Body, &out)
 	}
 	return out, err
 }
 
-// jar is a browser's cookies. The broker's all belong to one host.
-type jar map[string]string
+// Jar is a browser's cookies. The broker's all belong to one host.
+type Jar map[string]string
 
-func (j jar) clone() jar {
-	out := jar{}
+func (j Jar) Clone() Jar {
+	out := Jar{}
 	for name, value := range j {
 		out[name] = value
 	}
 	return out
 }
 
-func (j jar) add(r *http.Request) {
+func (j Jar) add(r *http.Request) {
 	for name, value := range j {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 }
 
-func (j jar) take(h http.Header) {
+func (j Jar) take(h http.Header) {
 	for _, line := range h.Values("Set-Cookie") {
 		if c, err := http.ParseSetCookie(line); err == nil {
 			if j[c.Name] = c.Value; c.MaxAge < 0 || c.Value == "" {
