@@ -118,16 +118,19 @@ func installation(ctx context.Context, p plan, program, name string, n int, cost
 		c.asked = append(c.asked, rig.NewClient(b, "asks", i))
 		defer c.asked[i].Close()
 	}
-	if costs {
-		if err := c.costs(ctx); err != nil {
-			return err
-		}
+	err = c.rows(ctx)
+	c.close()
+	if err == nil && costs { // with the guards gone, and their work
+		err = c.costs(ctx)
 	}
+	return err
+}
+
+func (c *course) rows(ctx context.Context) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	defer c.close()
-	for _, rate := range p.rates {
+	for _, rate := range c.rates {
 		if err := c.row(ctx, rate); err != nil {
 			return fmt.Errorf("%d revocations a second: %w", rate, err)
 		}
