@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -81,7 +82,7 @@ func (p *proxy) forward(to, from net.Conn) {
 			time.Sleep(delay)
 		}
 		if _, failed := to.Write(buf[:n]); failed != nil || err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				_ = to.(*net.TCPConn).CloseWrite()
 				return
 			}

@@ -48,6 +48,7 @@ func NewClient(b *Broker, name string, i int) *Client {
 	}}
 }
 
+// Close lets go of its connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Reply is an answer that has been read.
@@ -57,6 +58,7 @@ type Reply struct {
 	Body   []byte
 }
 
+// Send sends a request and reads the answer.
 func (c *Client) Send(r *http.Request) (Reply, error) {
 	answer, err := c.http.Do(r)
 	if err != nil {
@@ -108,6 +110,7 @@ func (c *Client) API(ctx context.Context, id, method, path string, body any) (Re
 	return c.Send(r)
 }
 
+// APIToken asks for a token of one of the apps.
 func (c *Client) APIToken(ctx context.Context, id string) (string, error) {
 	got, err := c.Post(ctx, "/token", id, url.Values{"grant_type": {"client_credentials"}})
 	if err == nil {
@@ -140,6 +143,7 @@ func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 // Jar is a browser's cookies. The broker's all belong to one host.
 type Jar map[string]string
 
+// Clone is another browser's, with the same cookies.
 func (j Jar) Clone() Jar {
 	out := Jar{}
 	for name, value := range j {
