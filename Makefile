@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build test race e2e lint fuzz-short vulncheck setup clean
+.PHONY: build test race e2e faults bench-endings lint fuzz-short vulncheck setup clean
 
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
@@ -23,6 +23,12 @@ race:             ## the same under the race detector
 
 e2e: setup        ## only the tests that drive the built program from outside
 	$(GO) test -count=1 -timeout 20m ./e2e/...
+
+faults:           ## the tests of what breaks, in their long form
+	$(GO) test -count=1 -timeout 30m -tags faults -run 'TestFault' ./e2e/...
+
+bench-endings:    ## how long from an owner's click until every app refuses
+	$(GO) run ./bench/endings
 
 lint:             ## formatting, vet, and the rules of .golangci.yml
 	scripts/setup.sh lint

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
 // plan is what to measure.
@@ -21,9 +23,6 @@ type plan struct {
 	during    time.Duration
 	alg       string // of ID tokens
 }
-
-// maxClients is how many can work at once.
-const maxClients = 64
 
 func main() {
 	var p plan
@@ -36,8 +35,8 @@ func main() {
 	p.databases = strings.Split(*databases, ",")
 	for _, n := range strings.Split(*clients, ",") {
 		k, err := strconv.Atoi(n)
-		if err != nil || k < 1 || k > maxClients {
-			fmt.Fprintf(os.Stderr, "bench: -clients takes numbers from 1 to %d\n", maxClients)
+		if err != nil || k < 1 || k > rig.MaxClients {
+			fmt.Fprintf(os.Stderr, "bench: -clients takes numbers from 1 to %d\n", rig.MaxClients)
 			os.Exit(2)
 		}
 		p.clients = append(p.clients, k)
@@ -58,38 +57,38 @@ func run(ctx context.Context, p plan) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	program, err := build(ctx, dir)
+	program, err := rig.Build(ctx, dir)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s, %s/%s, %d processors, load %s, ID tokens %s, binary %.1f MiB\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
-		runtime.NumCPU(), load(), p.alg, mebibytes(sizeOf(program)))
+		runtime.NumCPU(), rig.Load(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
 	fmt.Println(header)
 	for _, name := range p.databases {
 		if err := measure(ctx, p, program, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	fmt.Printf("\nload at the end %s\n", load())
+	fmt.Printf("\nload at the end %s\n", rig.Load())
 	return nil
 }
 
 // measure runs the rows of one database.
 func measure(ctx context.Context, p plan, program, name string) error {
-	db, err := openDatabase(name)
+	db, err := rig.OpenDatabase(name)
 	if err != nil {
 		return err
 	}
-	defer db.close()
-	b, err := newBroker(program, db, p.alg)
+	defer db.Close()
+	b, err := rig.NewBroker(program, db, p.alg)
 	if err != nil {
 		return err
 	}
-	defer b.remove()
-	if err := b.start(ctx); err != nil {
+	defer b.Remove()
+	if err := b.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("%-9s memory, idle: %.0f MiB; first start to ready: %v\n", name, mebibytes(b.memory()), b.took.Round(time.Millisecond))
+	fmt.Printf("%-9s memory, idle: %.0f MiB; first start to ready: %v\n", name, rig.Mebibytes(b.Memory()), b.Took.Round(time.Millisecond))
 	for _, m := range modes {
 		if p.only != "" && !strings.Contains(","+p.only+",", ","+m.name+",") {
 			continue
@@ -100,6 +99,6 @@ func measure(ctx context.Context, p plan, program, name string) error {
 			}
 		}
 	}
-	fmt.Printf("%-9s memory, afterwards: %.0f MiB\n", name, mebibytes(b.memory()))
+	fmt.Printf("%-9s memory, afterwards: %.0f MiB\n", name, rig.Mebibytes(b.Memory()))
 	return nil
 }

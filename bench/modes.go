@@ -4,54 +4,57 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
 // mode is one thing that clients do again and again.
 type mode struct {
 	name    string
-	prepare func(context.Context, *client) error
-	do      func(context.Context, *client) error
+	prepare func(context.Context, *rig.Client) error
+	do      func(context.Context, *rig.Client) error
 }
 
 // modes are the rows of the table.
 var modes = []mode{
-	{"signin", mintFor("holder"), func(ctx context.Context, c *client) error {
-		_, err := c.signIn(ctx, jar{}, c.lent)
+	{"signin", mintFor("holder"), func(ctx context.Context, c *rig.Client) error {
+		_, err := c.SignIn(ctx, rig.Jar{}, c.Lent)
 		return err
 	}},
-	{"signin-again", staffWith("login"), func(ctx context.Context, c *client) error {
-		_, err := c.signIn(ctx, c.staff.clone(), c.lent)
+	{"signin-again", staffWith("login"), func(ctx context.Context, c *rig.Client) error {
+		_, err := c.SignIn(ctx, c.Staff.Clone(), c.Lent)
 		return err
 	}},
-	{"signin-pin", staffWith("login"), func(ctx context.Context, c *client) error { // the mint of the PIN included
-		lent, err := c.mint(ctx, "pin")
+	{"signin-pin", staffWith("login"), func(ctx context.Context, c *rig.Client) error { // the mint of the PIN included
+		lent, err := c.Mint(ctx, "pin")
 		if err != nil {
 			return err
 		}
-		_, err = c.signIn(ctx, c.staff.clone(), lent)
+		_, err = c.SignIn(ctx, c.Staff.Clone(), lent)
 		return err
 	}},
-	{"client_credentials", nil, func(ctx context.Context, c *client) error {
-		token, err := c.apiToken(ctx, "settings")
+	{"client_credentials", nil, func(ctx context.Context, c *rig.Client) error {
+		token, err := c.APIToken(ctx, "settings")
 		if err == nil && token == "" {
 			err = errors.New("there is no token")
 		}
 		return err
 	}},
-	{"introspection", signedIn, func(ctx context.Context, c *client) error { return c.introspect(ctx, true) }},
+	{"introspection", signedIn, func(ctx context.Context, c *rig.Client) error { return introspect(ctx, c, true) }},
 	{"userinfo", signedIn, userinfo},
 	{"refresh", signedIn, refresh},
-	{"mint", nil, func(ctx context.Context, c *client) error {
-		lent, err := c.mint(ctx, "holder")
+	{"mint", nil, func(ctx context.Context, c *rig.Client) error {
+		lent, err := c.Mint(ctx, "holder")
 		if err == nil && lent.Password == "" {
 			err = errors.New("there is no password")
 		}
 		return err
 	}},
-	{"mint-pin", nil, func(ctx context.Context, c *client) error {
-		lent, err := c.mint(ctx, "pin")
+	{"mint-pin", nil, func(ctx context.Context, c *rig.Client) error {
+		lent, err := c.Mint(ctx, "pin")
 		if err == nil && lent.PIN == "" {
 			err = errors.New("there is no PIN")
 		}
@@ -60,88 +63,74 @@ var modes = []mode{
 	{"revoke", nil, revoke},
 }
 
-func mintFor(policy string) func(context.Context, *client) error {
-	return func(ctx context.Context, c *client) (err error) {
-		c.lent, err = c.mint(ctx, policy)
+func mintFor(policy string) func(context.Context, *rig.Client) error {
+	return func(ctx context.Context, c *rig.Client) (err error) {
+		c.Lent, err = c.Mint(ctx, policy)
 		return err
 	}
 }
 
-func staffWith(policy string) func(context.Context, *client) error {
-	return func(ctx context.Context, c *client) error {
+func staffWith(policy string) func(context.Context, *rig.Client) error {
+	return func(ctx context.Context, c *rig.Client) error {
 		if err := mintFor(policy)(ctx, c); err != nil {
 			return err
 		}
-		return c.signInStaff(ctx)
+		return c.SignInStaff(ctx)
 	}
 }
 
-func signedIn(ctx context.Context, c *client) (err error) {
+func signedIn(ctx context.Context, c *rig.Client) (err error) {
 	if err = mintFor("holder")(ctx, c); err == nil {
-		c.session, err = c.signIn(ctx, jar{}, c.lent)
+		c.Session, err = c.SignIn(ctx, rig.Jar{}, c.Lent)
 	}
 	return err
 }
 
 // introspect wants to be told whether the token is alive.
-func (c *client) introspect(ctx context.Context, want bool) error {
-	got, err := c.post(ctx, "/introspect", "docs-api", url.Values{"token": {c.session.Access}})
-	if err == nil {
-		err = got.want(http.StatusOK, "introspection")
-	}
-	var said struct {
-		Active bool `json:"active"`
-	}
-	if err == nil {
-		err = json.Unmarshal(got.body, &said)
-	}
-	if err == nil && said.Active != want {
+func introspect(ctx context.Context, c *rig.Client, want bool) error {
+	active, err := c.Active(ctx, c.Session.Access)
+	if err == nil && active != want {
 		err = errors.New("introspection says the contrary")
 	}
 	return err
 }
 
-func userinfo(ctx context.Context, c *client) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.b.issuer+"/userinfo", nil)
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+c.session.Access)
-	got, err := c.send(r)
-	if err == nil {
-		err = got.want(http.StatusOK, "userinfo")
+func userinfo(ctx context.Context, c *rig.Client) error {
+	status, err := c.Userinfo(ctx, c.Session.Access)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("userinfo is answered with %d", status)
 	}
 	return err
 }
 
 // refresh uses the refresh token, which is another one each time.
-func refresh(ctx context.Context, c *client) error {
-	got, err := c.post(ctx, "/token", "docs", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.session.Refresh}})
+func refresh(ctx context.Context, c *rig.Client) error {
+	got, err := c.Post(ctx, "/token", "docs", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.Session.Refresh}})
 	if err == nil {
-		err = got.want(http.StatusOK, "a refresh")
+		err = got.Want(http.StatusOK, "a refresh")
 	}
-	var next tokens
+	var next rig.Tokens
 	if err == nil {
-		err = json.Unmarshal(got.body, &next)
+		err = json.Unmarshal(got.Body, &next)
 	}
-	if err == nil && (next.Refresh == "" || next.Refresh == c.session.Refresh) {
+	if err == nil && (next.Refresh == "" || next.Refresh == c.Session.Refresh) {
 		err = errors.New("the refresh token was not exchanged")
 	}
-	c.session = next
+	c.Session = next
 	return err
 }
 
 // revoke is the whole life: mint, sign in, take back, and the token is dead.
-func revoke(ctx context.Context, c *client) error {
+func revoke(ctx context.Context, c *rig.Client) error {
 	if err := signedIn(ctx, c); err != nil {
 		return err
 	}
-	got, err := c.api(ctx, "settings", http.MethodDelete, "/accounts/"+c.lent.account+"/credentials/"+c.lent.ID, nil)
+	got, err := c.API(ctx, "settings", http.MethodDelete, "/accounts/"+c.Lent.Account+"/credentials/"+c.Lent.ID, nil)
 	if err == nil {
-		err = got.want(http.StatusNoContent, "a revocation")
+		err = got.Want(http.StatusNoContent, "a revocation")
 	}
 	if err != nil {
 		return err
 	}
-	return c.introspect(ctx, false)
+	return introspect(ctx, c, false)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
 const header = "database  mode                 clients      per second     p50 ms     p99 ms   broker CPU ms   database CPU ms   commits  statements"
@@ -15,44 +17,44 @@ const header = "database  mode                 clients      per second     p50 m
 const warmUp = 300 * time.Millisecond
 
 // row measures one mode with so many clients and prints it.
-func row(ctx context.Context, p plan, b *broker, m mode, n int) error {
-	clients := make([]*client, n)
+func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
+	clients := make([]*rig.Client, n)
 	for i := range clients {
-		clients[i] = newClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
-		defer clients[i].close()
+		clients[i] = rig.NewClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
+		defer clients[i].Close()
 	}
 	if m.prepare != nil {
-		if err := together(clients, func(c *client) error { return m.prepare(ctx, c) }); err != nil {
+		if err := together(clients, func(c *rig.Client) error { return m.prepare(ctx, c) }); err != nil {
 			return err
 		}
 	}
 	if _, err := loop(ctx, clients, m, warmUp); err != nil {
 		return err
 	}
-	before := b.usage()
+	before := b.Usage()
 	begun := time.Now()
 	took, err := loop(ctx, clients, m, p.during)
 	if err != nil {
 		return err
 	}
 	elapsed := time.Since(begun)
-	used := b.usage().minus(before)
+	used := b.Usage().Minus(before)
 	slices.Sort(took)
 	ops := float64(len(took))
-	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f %11.2f\n", b.db.name, m.name, n, ops/elapsed.Seconds(),
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(used.broker)/ops, ms(used.database)/ops, float64(used.commits)/ops, float64(used.statements)/ops)
+	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f %11.2f\n", b.DB.Name, m.name, n, ops/elapsed.Seconds(),
+		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(used.Broker)/ops, ms(used.Database)/ops, float64(used.Commits)/ops, float64(used.Statements)/ops)
 	return nil
 }
 
 // loop has every client do the mode's operation again and again for a while, and
 // returns how long each took. The first error ends it.
-func loop(ctx context.Context, clients []*client, m mode, during time.Duration) ([]time.Duration, error) {
+func loop(ctx context.Context, clients []*rig.Client, m mode, during time.Duration) ([]time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, during+time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	var all []time.Duration
 	until := time.Now().Add(during)
-	err := together(clients, func(c *client) error {
+	err := together(clients, func(c *rig.Client) error {
 		var took []time.Duration
 		for time.Now().Before(until) {
 			begun := time.Now()
@@ -72,7 +74,7 @@ func loop(ctx context.Context, clients []*client, m mode, during time.Duration) 
 	return all, err
 }
 
-func together(clients []*client, f func(*client) error) error {
+func together(clients []*rig.Client, f func(*rig.Client) error) error {
 	var wait sync.WaitGroup
 	errs := make([]error, len(clients))
 	for i, c := range clients {

@@ -100,14 +100,27 @@ func (b *broker) listen(port int) {
 // is reached at its own address, and says the shared issuer.
 func (b *broker) sibling() *broker {
 	b.t.Helper()
-	second := &broker{
-		t: b.t, dsn: b.dsn, dir: b.dir, env: b.env, nodePort: b.nodePort, issuer: b.issuer,
-		file: "second.yaml", logs: &output{}, tape: &tape{}, tokens: map[string]string{},
-	}
-	second.listen(freePort(b.t))
+	return b.siblingOn(b.dsn)
+}
+
+// siblingOn does it for a node that reaches the database at another address.
+func (b *broker) siblingOn(dsn string) *broker {
+	b.t.Helper()
+	port := freePort(b.t)
+	second := b.seenBy(b.t)
+	second.dsn, second.file = dsn, fmt.Sprintf("node-%d.yaml", port)
+	second.listen(port)
 	b.t.Cleanup(func() { second.end() })
 	second.serve()
 	return second
+}
+
+// seenBy is the same node as another test sees it.
+func (b *broker) seenBy(t testing.TB) *broker {
+	return &broker{
+		t: t, dsn: b.dsn, dir: b.dir, file: b.file, env: b.env, nodePort: b.nodePort, issuer: b.issuer, at: b.at,
+		logs: &output{}, tape: &tape{}, tokens: map[string]string{},
+	}
 }
 
 // end is what is left to do when the test is over.

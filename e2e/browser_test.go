@@ -77,7 +77,7 @@ func (w *browser) visit(request *http.Request) {
 		if request.Method == http.MethodPost && response.StatusCode != http.StatusSeeOther && !w.b.company.has(at) {
 			w.b.t.Errorf("POST %s redirects with %d, want 303", request.URL.Path, response.StatusCode)
 		}
-		if !strings.HasPrefix(next.String(), w.b.issuer+"/") && !w.b.company.has(next.String()) {
+		if !strings.HasPrefix(next.String(), w.b.issuer+"/") && !strings.HasPrefix(next.String(), w.b.at+"/") && !w.b.company.has(next.String()) {
 			w.page, w.callback = page{}, next.Query()
 			w.checkCallback(next)
 			return

@@ -104,7 +104,7 @@ func (b *broker) send(request *http.Request) exchange {
 // addressed to the issuer goes to this node of it.
 func (b *broker) request(method, target string, body io.Reader) *http.Request {
 	b.t.Helper()
-	target = b.at + strings.TrimPrefix(target, b.issuer)
+	target = b.at + strings.TrimPrefix(strings.TrimPrefix(target, b.issuer), b.at)
 	if elsewhere, err := url.Parse(target); err != nil || !strings.HasPrefix(elsewhere.Path, "/") {
 		b.t.Fatalf("%q is no address of the broker", target)
 	}

@@ -47,7 +47,7 @@ var direction = map[string][]string{
 
 	"internal/demo": {"guard"},
 	"bench":         {everything},
-	"e2e":           {},
+	"e2e":           {"guard"}, // what apps link; of the server nothing
 	"cmd":           {everything},
 
 	"internal/store/storetest": {},

@@ -125,27 +125,42 @@ func (c *cluster) initdb(who *syscall.Credential) error {
 }
 
 // serve starts the server on a free port of loopback.
-func (c *cluster) serve(who *syscall.Credential) error {
-	postgres, err := program("postgres")
-	if err != nil {
-		return err
-	}
+func (c *cluster) serve(who *syscall.Credential) (err error) {
 	for range portTries {
 		if c.port, err = freePort(); err != nil {
 			return err
 		}
-		cmd := exec.Command(postgres, append([]string{"-D", c.data()}, c.settings()...)...)
-		cmd.Dir = c.folder.path
-		cmd.Env = cleanEnv()
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-		if c.child, err = startChild(cmd, "ready to accept connections", startTimeout); err == nil {
-			return nil
-		}
-		if !strings.Contains(err.Error(), "could not bind") {
+		if err = c.run(who); err == nil || !strings.Contains(err.Error(), "could not bind") {
 			return err
 		}
 	}
 	return err
+}
+
+// run starts the server on its port.
+func (c *cluster) run(who *syscall.Credential) error {
+	postgres, err := program("postgres")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(postgres, append([]string{"-D", c.data()}, c.settings()...)...)
+	cmd.Dir = c.folder.path
+	cmd.Env = cleanEnv()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	child, err := startChild(cmd, "ready to accept connections", startTimeout)
+	if err == nil {
+		c.child = child
+	}
+	return err
+}
+
+func (c *cluster) restart() error {
+	who, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	c.child.stop(syscall.SIGINT, stopTimeout)
+	return c.run(who)
 }
 
 // settings makes the server fast and small. Nothing here outlives the test

@@ -37,5 +37,9 @@ func (s *Server) Admin(dsn string) string {
 // Pid is the server's process; its connections are children of it.
 func (s *Server) Pid() int { return s.cluster.child.process.Pid }
 
+// Restart ends the server as an operator does, without waiting for clients, and
+// starts it again at the same address.
+func (s *Server) Restart() error { return s.cluster.restart() }
+
 // Stop ends the server and removes everything of it.
 func (s *Server) Stop() { s.cluster.stop() }

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 
 const callback = "http://127.0.0.1:1/callback"
 
-// tokens is a token response.
-type tokens struct {
+// Tokens is a token response.
+type Tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	ID      string `json:"id_token"`
@@ -24,8 +24,8 @@ type tokens struct {
 
 // browser is one visit of an agent.
 type browser struct {
-	c                      *client
-	cookies                jar
+	c                      *Client
+	cookies                Jar
 	page                   []byte
 	code                   string // once it was sent back to the app
 	verifier, state, nonce string
@@ -46,26 +46,26 @@ func (b *browser) fetch(ctx context.Context, method, target string, values url.V
 		}
 		if method == http.MethodPost {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.Header.Set("Origin", b.c.b.issuer)
+			r.Header.Set("Origin", b.c.Broker.Issuer)
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
 		}
 		b.cookies.add(r)
-		got, err := b.c.send(r)
+		got, err := b.c.Send(r)
 		if err != nil {
 			return err
 		}
-		b.cookies.take(got.header)
-		if got.status == http.StatusOK {
-			b.page = got.body
+		b.cookies.take(got.Header)
+		if got.Status == http.StatusOK {
+			b.page = got.Body
 			return nil
 		}
-		next, err := r.URL.Parse(got.header.Get("Location"))
-		if err != nil || got.status != http.StatusSeeOther && got.status != http.StatusFound {
-			return fmt.Errorf("%s %s is answered with %d: %.400s", method, r.URL.Path, got.status, got.body)
+		next, err := r.URL.Parse(got.Header.Get("Location"))
+		if err != nil || got.Status != http.StatusSeeOther && got.Status != http.StatusFound {
+			return fmt.Errorf("%s %s is answered with %d: %.400s", method, r.URL.Path, got.Status, got.Body)
 		}
 		if target = next.String(); strings.HasPrefix(target, callback) {
 			b.code = next.Query().Get("code")
-			if next.Query().Get("state") != b.state || next.Query().Get("iss") != b.c.b.issuer || b.code == "" {
+			if next.Query().Get("state") != b.state || next.Query().Get("iss") != b.c.Broker.Issuer || b.code == "" {
 				return fmt.Errorf("the app is sent back %s", next.RawQuery)
 			}
 			return nil
@@ -84,29 +84,29 @@ func (b *browser) fill(ctx context.Context, pairs ...string) error {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		values.Set(pairs[i], pairs[i+1])
 	}
-	return b.fetch(ctx, http.MethodPost, b.c.b.issuer+action, values)
+	return b.fetch(ctx, http.MethodPost, b.c.Broker.Issuer+action, values)
 }
 
 // open begins a sign-in, as an app does: code flow, PKCE.
-func (c *client) open(ctx context.Context, cookies jar) (*browser, error) {
+func (c *Client) open(ctx context.Context, cookies Jar) (*browser, error) {
 	b := &browser{c: c, cookies: cookies, verifier: rand.Text() + rand.Text(), state: rand.Text(), nonce: rand.Text()}
 	sum := sha256.Sum256([]byte(b.verifier))
 	query := url.Values{"response_type": {"code"}, "client_id": {"docs"}, "redirect_uri": {callback}, "state": {b.state}, "nonce": {b.nonce},
 		"scope": {"openid documents.read documents.write"}, "code_challenge_method": {"S256"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}}
-	return b, b.fetch(ctx, http.MethodGet, c.b.issuer+"/authorize?"+query.Encode(), nil)
+	return b, b.fetch(ctx, http.MethodGet, c.Broker.Issuer+"/authorize?"+query.Encode(), nil)
 }
 
 // redeem exchanges the code for tokens and verifies the ID token.
-func (b *browser) redeem(ctx context.Context) (tokens, error) {
-	got, err := b.c.post(ctx, "/token", "docs", url.Values{"grant_type": {"authorization_code"}, "code": {b.code},
+func (b *browser) redeem(ctx context.Context) (Tokens, error) {
+	got, err := b.c.Post(ctx, "/token", "docs", url.Values{"grant_type": {"authorization_code"}, "code": {b.code},
 		"redirect_uri": {callback}, "code_verifier": {b.verifier}})
 	if err == nil {
-		err = got.want(http.StatusOK, "the code")
+		err = got.Want(http.StatusOK, "the code")
 	}
-	var out tokens
+	var out Tokens
 	if err == nil {
-		err = json.Unmarshal(got.body, &out)
+		err = json.Unmarshal(got.Body, &out)
 	}
 	if err == nil {
 		err = b.c.verify(ctx, out.ID, b.nonce)
@@ -114,14 +114,14 @@ func (b *browser) redeem(ctx context.Context) (tokens, error) {
 	return out, err
 }
 
-// signIn signs in with what the customer gave, in a browser with these cookies.
-func (c *client) signIn(ctx context.Context, cookies jar, lent minted) (tokens, error) {
+// SignIn signs in with what the customer gave, in a browser with these cookies.
+func (c *Client) SignIn(ctx context.Context, cookies Jar, lent Minted) (Tokens, error) {
 	b, err := c.open(ctx, cookies)
 	if err != nil {
-		return tokens{}, err
+		return Tokens{}, err
 	}
 	if lent.PIN != "" {
-		err = b.fill(ctx, "pin", lent.PIN, "account", lent.account, "reason", "bench")
+		err = b.fill(ctx, "pin", lent.PIN, "account", lent.Account, "reason", "bench")
 	} else {
 		err = b.fill(ctx, "email", lent.Email, "password", lent.Password, "reason", "bench")
 	}
@@ -129,20 +129,20 @@ func (c *client) signIn(ctx context.Context, cookies jar, lent minted) (tokens, 
 		err = b.fill(ctx, "enter", "1")
 	}
 	if err != nil {
-		return tokens{}, err
+		return Tokens{}, err
 	}
 	return b.redeem(ctx)
 }
 
-// signInStaff signs the agent in, and keeps their cookies.
-func (c *client) signInStaff(ctx context.Context) error {
-	c.staff = jar{}
-	b, err := c.open(ctx, c.staff)
+// SignInStaff signs the agent in, and keeps their cookies.
+func (c *Client) SignInStaff(ctx context.Context) error {
+	c.Staff = Jar{}
+	b, err := c.open(ctx, c.Staff)
 	if err != nil {
 		return err
 	}
 	if _, _, missing := form(b.page, "username"); missing != nil {
-		if err := b.fetch(ctx, http.MethodGet, c.b.issuer+choice(b.page), nil); err != nil {
+		if err := b.fetch(ctx, http.MethodGet, c.Broker.Issuer+choice(b.page), nil); err != nil {
 			return err
 		}
 	}

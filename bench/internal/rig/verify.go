@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -17,18 +17,18 @@ import (
 type keySet struct{ jose.JSONWebKeySet }
 
 // verify verifies an ID token as an app does.
-func (c *client) verify(ctx context.Context, raw, nonce string) error {
+func (c *Client) verify(ctx context.Context, raw, nonce string) error {
 	if c.keys == nil {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.b.issuer+"/jwks", nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Broker.Issuer+"/jwks", nil)
 		if err != nil {
 			return err
 		}
-		got, err := c.send(r)
+		got, err := c.Send(r)
 		if err != nil {
 			return err
 		}
 		c.keys = &keySet{}
-		if err := json.Unmarshal(got.body, &c.keys.JSONWebKeySet); err != nil {
+		if err := json.Unmarshal(got.Body, &c.keys.JSONWebKeySet); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func (c *client) verify(ctx context.Context, raw, nonce string) error {
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return err
 	}
-	if claims.Issuer != c.b.issuer || claims.Aud != "docs" || claims.Nonce != nonce || claims.SID == "" || claims.Expires <= time.Now().Unix() {
+	if claims.Issuer != c.Broker.Issuer || claims.Aud != "docs" || claims.Nonce != nonce || claims.SID == "" || claims.Expires <= time.Now().Unix() {
 		return fmt.Errorf("the ID token says %s", payload)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"fmt"
@@ -51,8 +51,8 @@ func family(pid int) time.Duration {
 	return total
 }
 
-// memory is the resident memory of the broker, in bytes.
-func (b *broker) memory() int64 {
+// Memory is the resident memory of the broker, in bytes.
+func (b *Broker) Memory() int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
 	if err != nil {
 		return 0
@@ -66,8 +66,8 @@ func (b *broker) memory() int64 {
 	return 0
 }
 
-// load is how busy the machine is, as it says itself.
-func load() string {
+// Load is how busy the machine is, as it says itself.
+func Load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

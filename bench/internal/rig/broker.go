@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// build compiles the broker as it is released.
-func build(ctx context.Context, dir string) (string, error) {
+// Build compiles the broker as it is released.
+func Build(ctx context.Context, dir string) (string, error) {
 	program := filepath.Join(dir, "valetkey")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program, "./cmd/valetkey")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -28,23 +28,28 @@ func build(ctx context.Context, dir string) (string, error) {
 	return program, nil
 }
 
-// broker is one installation, and its node that is measured.
-type broker struct {
+// Broker is one installation, and its node that is measured.
+type Broker struct {
 	program string
 	dir     string
-	db      *database
-	issuer  string
-	secret  string // of every client
-	took    time.Duration
+	file    string // of the configuration, in dir
+	DB      *Database
+	Issuer  string
+	At      string        // where this node listens: the issuer, or another address
+	Secret  string        // of every client
+	Took    time.Duration // from the start until it was ready
 	cmd     *exec.Cmd
 	ended   chan error
 	log     *os.File
 }
 
+// MaxClients is how many can work at once.
+const MaxClients = 64
+
 const staffPassword = "a long password of the bench"
 
-// newBroker writes the configuration of an installation with an empty database.
-func newBroker(program string, db *database, alg string) (*broker, error) {
+// NewBroker writes the configuration of an installation with an empty database.
+func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 	dir, err := os.MkdirTemp("", "valetkey-bench-")
 	if err != nil {
 		return nil, err
@@ -53,20 +58,21 @@ func newBroker(program string, db *database, alg string) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{program: program, dir: dir, db: db, issuer: fmt.Sprintf("http://127.0.0.1:%d", port), secret: rand.Text() + rand.Text()}
+	b := &Broker{program: program, dir: dir, DB: db, Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), Secret: rand.Text() + rand.Text(), file: "valetkey"}
+	b.At = b.Issuer
 	salt := []byte(rand.Text())[:16]
 	hash := fmt.Sprintf("$argon2id$v=19$m=8192,t=1,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
 		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(staffPassword), salt, 1, 8192, 1, 32)))
-	dsn := db.dsn
+	dsn := db.DSN
 	if dsn == "" {
 		dsn = "sqlite:" + filepath.Join(dir, "valetkey.db")
 	}
-	people := make([]string, 0, maxClients)
-	for i := range maxClients { // one a client: the limits on guessing are per agent
+	people := make([]string, 0, MaxClients)
+	for i := range MaxClients { // one a client: the limits on guessing are per agent
 		people = append(people, fmt.Sprintf(`{username: agent%d, name: Agent %d, password_hash: "%s"}`, i, i, hash))
 	}
-	text := strings.NewReplacer("STAFF", strings.Join(people, ", "), "ISSUER", b.issuer, "LISTEN", strings.TrimPrefix(b.issuer, "http://"), "DATABASE", dsn,
-		"SECRETS", filepath.Join(dir, "valetkey.secrets"), "HASH", hash, "SECRET", b.secret, "ALG", alg).Replace(configuration)
+	text := strings.NewReplacer("STAFF", strings.Join(people, ", "), "ISSUER", b.Issuer, "LISTEN", strings.TrimPrefix(b.Issuer, "http://"), "DATABASE", dsn,
+		"SECRETS", filepath.Join(dir, "valetkey.secrets"), "HASH", hash, "SECRET", b.Secret, "ALG", alg).Replace(configuration)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -77,10 +83,27 @@ func newBroker(program string, db *database, alg string) (*broker, error) {
 	return b, nil
 }
 
-func (b *broker) config() string { return filepath.Join(b.dir, "valetkey.yaml") }
+// Sibling prepares another node of the same installation, with an address of its
+// own. It is to be removed before the first.
+func (b *Broker) Sibling(n int) (*Broker, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(b.config())
+	if err != nil {
+		return nil, err
+	}
+	other := *b
+	other.file, other.At = fmt.Sprintf("node%d", n), fmt.Sprintf("http://127.0.0.1:%d", port)
+	mine, its := "listen: "+strings.TrimPrefix(b.At, "http://"), "listen: "+strings.TrimPrefix(other.At, "http://")
+	return &other, os.WriteFile(other.config(), []byte(strings.Replace(string(text), mine, its, 1)), 0o600)
+}
 
-// start starts the node and waits until it is ready.
-func (b *broker) start(ctx context.Context) (err error) {
+func (b *Broker) config() string { return filepath.Join(b.dir, b.file+".yaml") }
+
+// Start starts the node and waits until it is ready.
+func (b *Broker) Start(ctx context.Context) (err error) {
 	if b.log, err = os.Create(filepath.Join(b.dir, "log")); err != nil {
 		return err
 	}
@@ -96,17 +119,17 @@ func (b *broker) start(ctx context.Context) (err error) {
 	again := time.NewTicker(2 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if r, err := http.Get(b.issuer + "/readyz"); err == nil {
+		if r, err := http.Get(b.At + "/readyz"); err == nil {
 			_ = r.Body.Close()
 			if r.StatusCode == http.StatusOK {
-				b.took = time.Since(begun)
+				b.Took = time.Since(begun)
 				return nil
 			}
 		}
 		select {
 		case <-again.C:
 		case err := <-b.ended:
-			said, _ := os.ReadFile(filepath.Join(b.dir, "log"))
+			said, _ := os.ReadFile(filepath.Join(b.dir, b.file+".log"))
 			return fmt.Errorf("the broker ended at once: %w\n%s", err, said)
 		case <-ctx.Done():
 			return errors.New("the broker did not become ready")
@@ -114,8 +137,8 @@ func (b *broker) start(ctx context.Context) (err error) {
 	}
 }
 
-// stop ends the node as an operator does.
-func (b *broker) stop() error {
+// Stop ends the node as an operator does.
+func (b *Broker) Stop() error {
 	if b.cmd == nil {
 		return nil
 	}
@@ -132,9 +155,9 @@ func (b *broker) stop() error {
 	}
 }
 
-// remove ends the node, and leaves nothing of the installation.
-func (b *broker) remove() {
-	_ = b.stop()
+// Remove ends the node, and leaves nothing of the installation.
+func (b *Broker) Remove() {
+	_ = b.Stop()
 	_ = os.RemoveAll(b.dir)
 }
 

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -15,20 +15,21 @@ import (
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
-// database is where a broker keeps everything.
-type database struct {
-	name   string // sqlite or postgres
-	dsn    string // empty for SQLite, whose file lies beside the configuration
+// Database is where a broker keeps everything.
+type Database struct {
+	Name   string // sqlite or postgres
+	DSN    string // empty for SQLite, whose file lies beside the configuration
 	server *storetest.Server
 }
 
 // durable is PostgreSQL as it is installed: every commit is flushed.
 var durable = []string{"fsync=on", "full_page_writes=on", "synchronous_commit=on", "wal_level=replica", "shared_buffers=256MB", "max_wal_size=2GB"}
 
-func openDatabase(name string) (*database, error) {
+// OpenDatabase starts a database of its own: sqlite or postgres.
+func OpenDatabase(name string) (*Database, error) {
 	switch name {
 	case "sqlite":
-		return &database{name: name}, nil
+		return &Database{Name: name}, nil
 	case "postgres":
 		server, err := storetest.Start(durable...)
 		if err != nil {
@@ -39,12 +40,13 @@ func openDatabase(name string) (*database, error) {
 			server.Stop()
 			return nil, err
 		}
-		return &database{name: name, dsn: dsn, server: server}, nil
+		return &Database{Name: name, DSN: dsn, server: server}, nil
 	}
 	return nil, fmt.Errorf("there is no database %q: sqlite or postgres", name)
 }
 
-func (d *database) close() {
+// Close stops the server, and nothing is left of it.
+func (d *Database) Close() {
 	if d.server != nil {
 		d.server.Stop()
 	}
@@ -52,13 +54,13 @@ func (d *database) close() {
 
 // commits asks PostgreSQL how many transactions have been committed in this
 // database that wrote something; 0 on SQLite, which does not count.
-func (d *database) commits() (n int64) {
+func (d *Database) commits() (n int64) {
 	if d.server == nil {
 		return 0
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c, err := pgx.Connect(ctx, d.server.Admin(d.dsn))
+	c, err := pgx.Connect(ctx, d.server.Admin(d.DSN))
 	if err != nil {
 		return 0
 	}
@@ -68,22 +70,24 @@ func (d *database) commits() (n int64) {
 	return n
 }
 
-// usage is what has been used up until now.
-type usage struct {
-	broker, database time.Duration // of processor
-	commits          int64         // by PostgreSQL's count of transactions that wrote; by the broker's on SQLite
-	statements       int64         // by the broker's count
+// Usage is what has been used up until now.
+type Usage struct {
+	Broker, Database time.Duration // of processor
+	Commits          int64         // by PostgreSQL's count of transactions that wrote; by the broker's on SQLite
+	Statements       int64         // by the broker's count
 }
 
-func (u usage) minus(before usage) usage {
-	return usage{u.broker - before.broker, u.database - before.database, u.commits - before.commits, u.statements - before.statements}
+// Minus is what was used since.
+func (u Usage) Minus(before Usage) Usage {
+	return Usage{u.Broker - before.Broker, u.Database - before.Database, u.Commits - before.Commits, u.Statements - before.Statements}
 }
 
-func (b *broker) usage() usage {
-	u := usage{broker: processor(b.cmd.Process.Pid)}
-	u.commits, u.statements = b.counted()
-	if b.db.server != nil {
-		u.database, u.commits = family(b.db.server.Pid()), b.db.commits()
+// Usage reads the counters of the node and its database.
+func (b *Broker) Usage() Usage {
+	u := Usage{Broker: processor(b.cmd.Process.Pid)}
+	u.Commits, u.Statements = b.counted()
+	if b.DB.server != nil {
+		u.Database, u.Commits = family(b.DB.server.Pid()), b.DB.commits()
 	}
 	return u
 }
@@ -91,8 +95,8 @@ func (b *broker) usage() usage {
 var counter = regexp.MustCompile(`(?m)^valetkey_database_(commits|statements)_total (\S+)$`)
 
 // counted asks the broker what it has done in its database.
-func (b *broker) counted() (commits, statements int64) {
-	r, err := http.Get(b.issuer + "/metrics")
+func (b *Broker) counted() (commits, statements int64) {
+	r, err := http.Get(b.At + "/metrics")
 	if err != nil {
 		return 0, 0
 	}
@@ -109,7 +113,8 @@ func (b *broker) counted() (commits, statements int64) {
 	return commits, statements
 }
 
-func sizeOf(file string) int64 {
+// SizeOf is a file's size in bytes, 0 without one.
+func SizeOf(file string) int64 {
 	info, err := os.Stat(file)
 	if err != nil {
 		return 0
@@ -117,4 +122,5 @@ func sizeOf(file string) int64 {
 	return info.Size()
 }
 
-func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+// Mebibytes says a number of bytes in MiB.
+func Mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

@@ -1,0 +1,190 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Client is one of those that work at the same time, with connections of its
+// own.
+type Client struct {
+	Broker  *Broker
+	name    string
+	agent   string // whom it signs in as
+	http    *http.Client
+	n       int               // of what it has made
+	tokens  map[string]string // of the API, by client_id
+	keys    *keySet
+	Staff   Jar // the agent's sign-in, where the mode has one
+	Lent    Minted
+	Session Tokens
+}
+
+// Minted is a credential with its secret.
+type Minted struct {
+	ID       string `json:"id"`
+	PIN      string `json:"pin"`
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	Handle   string `json:"account_handle"`
+	Account  string
+}
+
+// NewClient makes the i-th client.
+func NewClient(b *Broker, name string, i int) *Client {
+	return &Client{Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, http: &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true},
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Close lets go of its connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Reply is an answer that has been read.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Send sends a request and reads the answer.
+func (c *Client) Send(r *http.Request) (Reply, error) {
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	return Reply{answer.StatusCode, answer.Header, body}, err
+}
+
+// Want is an answer of this status, or an error that says what came.
+func (r Reply) Want(status int, what string) error {
+	if r.Status == status {
+		return nil
+	}
+	return fmt.Errorf("%s is answered with %d, want %d: %.400s", what, r.Status, status, r.Body)
+}
+
+// Post sends a form as one of the apps.
+func (c *Client) Post(ctx context.Context, path, id string, form url.Values) (Reply, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Broker.At+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return Reply{}, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(id, c.Broker.Secret)
+	return c.Send(r)
+}
+
+// API asks the management API as one of the apps, with a token that it keeps.
+func (c *Client) API(ctx context.Context, id, method, path string, body any) (Reply, error) {
+	if c.tokens[id] == "" {
+		token, err := c.APIToken(ctx, id)
+		if err != nil {
+			return Reply{}, err
+		}
+		c.tokens[id] = token
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return Reply{}, err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, c.Broker.At+"/api/v1"+path, bytes.NewReader(text))
+	if err != nil {
+		return Reply{}, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+c.tokens[id])
+	return c.Send(r)
+}
+
+// APIToken asks for a token of one of the apps.
+func (c *Client) APIToken(ctx context.Context, id string) (string, error) {
+	got, err := c.Post(ctx, "/token", id, url.Values{"grant_type": {"client_credentials"}})
+	if err == nil {
+		err = got.Want(http.StatusOK, "client_credentials")
+	}
+	var said Tokens
+	if err == nil {
+		err = json.Unmarshal(got.Body, &said)
+	}
+	return said.Access, err
+}
+
+// Mint makes a credential for an account of this client's own.
+func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
+	c.n++
+	account := fmt.Sprintf("%s-%d", c.name, c.n)
+	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
+		"policy": policy, "account_name": account, "handle": account, "owner": map[string]any{"sub": "o-" + account, "name": "Olivia", "email": "o@bench.example"},
+	})
+	if err == nil {
+		err = got.Want(http.StatusCreated, "a mint")
+	}
+	out := Minted{Account: account}
+	if err == nil {
+		err = json.Unmarshal(got.Body, &out)
+	}
+	return out, err
+}
+
+// Jar is a browser's cookies. The broker's all belong to one host.
+type Jar map[string]string
+
+// Clone is another browser's, with the same cookies.
+func (j Jar) Clone() Jar {
+	out := Jar{}
+	for name, value := range j {
+		out[name] = value
+	}
+	return out
+}
+
+func (j Jar) add(r *http.Request) {
+	for name, value := range j {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+}
+
+func (j Jar) take(h http.Header) {
+	for _, line := range h.Values("Set-Cookie") {
+		if c, err := http.ParseSetCookie(line); err == nil {
+			if j[c.Name] = c.Value; c.MaxAge < 0 || c.Value == "" {
+				delete(j, c.Name)
+			}
+		}
+	}
+}
+
+var (
+	formTag   = regexp.MustCompile(`(?s)<form[^>]* action="([^"]*)"[^>]*>(.*?)</form>`)
+	hiddenTag = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+)
+
+// form finds the form of a page that has a field or button of this name, with
+// what it sends unseen.
+func form(page []byte, field string) (action string, values url.Values, err error) {
+	for _, f := range formTag.FindAllSubmatch(page, -1) {
+		if !bytes.Contains(f[2], []byte(`name="`+field+`"`)) {
+			continue
+		}
+		values = url.Values{}
+		for _, h := range hiddenTag.FindAllSubmatch(f[2], -1) {
+			values.Set(html.UnescapeString(string(h[1])), html.UnescapeString(string(h[2])))
+		}
+		return html.UnescapeString(string(f[1])), values, nil
+	}
+	return "", nil, fmt.Errorf("the page has no form with %q: %.600s", field, page)
+}

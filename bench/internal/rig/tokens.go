@@ -1,0 +1,63 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Active is what introspection says of a token.
+func (c *Client) Active(ctx context.Context, token string) (bool, error) {
+	got, err := c.Post(ctx, "/introspect", "docs-api", url.Values{"token": {token}})
+	if err == nil {
+		err = got.Want(http.StatusOK, "introspection")
+	}
+	var said struct {
+		Active bool `json:"active"`
+	}
+	if err == nil {
+		err = json.Unmarshal(got.Body, &said)
+	}
+	return said.Active, err
+}
+
+// Userinfo is the status of its answer to a token.
+func (c *Client) Userinfo(ctx context.Context, token string) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Broker.At+"/userinfo", nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	got, err := c.Send(r)
+	return got.Status, err
+}
+
+// Applied reports whether the API lists every app that held a token of the one
+// session of this client's account as one that has applied its end.
+func (c *Client) Applied(ctx context.Context) (bool, error) {
+	got, err := c.API(ctx, "settings", http.MethodGet, "/accounts/"+c.Lent.Account+"/sessions", nil)
+	if err == nil {
+		err = got.Want(http.StatusOK, "the list of sessions")
+	}
+	var said struct {
+		Items []struct {
+			Apps []struct {
+				AppliedAt *time.Time `json:"applied_at"`
+			} `json:"apps"`
+		} `json:"items"`
+	}
+	if err == nil {
+		err = json.Unmarshal(got.Body, &said)
+	}
+	if err != nil || len(said.Items) != 1 || len(said.Items[0].Apps) == 0 {
+		return false, err
+	}
+	for _, a := range said.Items[0].Apps {
+		if a.AppliedAt == nil {
+			return false, nil
+		}
+	}
+	return true, nil
+}
