@@ -249,3 +249,20 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestAFailoverThatLostEndings: numbers that were told before are given to others,
+// so the readers have to hear everything anew.
+func TestAFailoverThatLostEndings(t *testing.T) {
+	t.Parallel()
+	at := func(n int64, sid string) View {
+		return View{Cursor: credentials.Cursor{Epoch: "e", N: n}, Confirmed: time.Now(), Endings: []credentials.Ending{{N: n, SID: sid}}}
+	}
+	s := &stream{accepted: time.Now().Add(-time.Minute)}
+	s.begin("", at(2, "lost"))
+	s.show(at(2, "lost"))
+	s.buf = nil
+	s.show(at(1, "another"))
+	if got := string(s.buf); !strings.HasPrefix(got, "event: reset\n") || !strings.Contains(got, "id: e-1\n") || !strings.Contains(got, "another") {
+		t.Errorf("the reader is told\n%s", got)
+	}
+}

@@ -128,7 +128,9 @@ func (l *Log) readOn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if at.Epoch != v.Cursor.Epoch && v.Cursor.N != 0 { // what was found is past a place in another epoch
+		// What was found is past a place in another epoch, or past one that is not
+		// there any more: a failover lost the last commits.
+		if v.Cursor.N != 0 && (at.Epoch != v.Cursor.Epoch || at.N < v.Cursor.N) {
 			l.set(View{Cursor: credentials.Cursor{Epoch: at.Epoch}})
 			continue
 		}
@@ -156,8 +158,12 @@ func (l *Log) set(v View) {
 	l.at = v
 }
 
-// forget drops what no token can need any more.
+// forget drops what no token can need any more. A clock that cannot be trusted
+// does not say what that is.
 func (l *Log) forget() {
+	if l.store.Clock() != nil {
+		return
+	}
 	v, _ := l.View()
 	now := l.now()
 	over := func(e credentials.Ending) bool { return !e.NeededUntil.After(now) }

@@ -186,8 +186,9 @@ func TestAStreamThatIsFullIsPausedAndSaysSo(t *testing.T) {
 				t.Errorf("it is told by %s", e.raw)
 			}
 		}
+		gathered := func() bool { behind, err := n.store.SSFBehind(t.Context()); return err == nil && len(behind) == 0 }
+		eventually(t, gathered) // or what ended last pauses it anew
 		r.want(200, "enabling", r.call(http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled"}))
-		eventually(t, func() bool { behind, err := n.store.SSFBehind(t.Context()); return err == nil && len(behind) == 0 })
 		if got := r.poll(endpoint, object{"returnImmediately": true}); len(got) != 3 {
 			t.Errorf("it holds %d events, and may hold 3", len(got))
 		}

@@ -49,7 +49,7 @@ func (s *stream) reset(v View) {
 
 // show writes what the reader has not seen of the log, and how fresh that is.
 func (s *stream) show(v View) {
-	if v.Cursor.Epoch != s.epoch {
+	if v.Cursor.Epoch != s.epoch || v.Cursor.N < s.sent { // a restore, or a failover that lost something
 		s.reset(v)
 	}
 	for _, e := range v.After(s.sent) {
