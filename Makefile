@@ -27,6 +27,9 @@ e2e: setup        ## only the tests that drive the built program from outside
 faults:           ## the tests of what breaks, in their long form
 	$(GO) test -count=1 -timeout 30m -tags faults -run 'TestFault' ./e2e/...
 
+bench:            ## rates, times, processor time and commits of everything the broker does
+	$(GO) run ./bench
+
 bench-endings:    ## how long from an owner's click until every app refuses
 	$(GO) run ./bench/endings
 
