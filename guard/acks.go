@@ -6,13 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// ackEvery is how much time lies between two receipts at least.
-const ackEvery = 250 * time.Millisecond
+// ackEvery is how much time lies between two receipts at least, and ackAfter
+// between an ending and its receipt.
+const (
+	ackEvery = 250 * time.Millisecond
+	ackAfter = 25 * time.Millisecond
+)
 
 // acks are the receipts of this instance: cumulative, so that one stands for all
 // before it.
@@ -42,8 +47,10 @@ func (a *acks) get() (cursor, instant) {
 	return a.newest, a.applied
 }
 
-// acknowledge sends receipts: at once after a quiet time, else at most every
-// ackEvery; again until one is taken.
+// acknowledge sends receipts, at most one every ackEvery, each again until it is
+// taken. After a quiet time it waits for a moment that is its own: what a thousand
+// instances say of an ending must not stand in the way of the ending itself. The
+// receipt says how old it is, so nobody looks slower for it.
 func (g *Guard) acknowledge(ctx context.Context) {
 	for {
 		select {
@@ -51,18 +58,28 @@ func (g *Guard) acknowledge(ctx context.Context) {
 			return
 		case <-g.acks.due:
 		}
-		for pause := ackEvery; ; pause = min(2*pause, longPause) {
-			err := g.acknowledgeOnce(ctx)
-			if ctx.Err() != nil {
-				return
+		sleep(ctx, ackAfter+rand.N(ackEvery-ackAfter)) //nolint:gosec // jitter is no secret
+		for more := true; more && ctx.Err() == nil; {
+			g.acknowledgeNewest(ctx)
+			sleep(ctx, ackEvery)
+			select {
+			case <-g.acks.due:
+			default:
+				more = false
 			}
-			if err == nil {
-				break
-			}
-			g.log.WarnContext(ctx, "guard: a receipt was not taken", "error", err)
-			sleep(ctx, pause)
 		}
-		sleep(ctx, ackEvery)
+	}
+}
+
+// acknowledgeNewest sends one receipt until it is taken.
+func (g *Guard) acknowledgeNewest(ctx context.Context) {
+	for pause := ackEvery; ctx.Err() == nil; pause = min(2*pause, longPause) {
+		err := g.acknowledgeOnce(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		g.log.WarnContext(ctx, "guard: a receipt was not taken", "error", err)
+		sleep(ctx, pause)
 	}
 }
 
