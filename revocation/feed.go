@@ -1,10 +1,12 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -47,6 +49,7 @@ const (
 	silence       = 5 * time.Second  // after which a comment asks whether anybody is there
 	writeTimeout  = 10 * time.Second // of a reader who does not read
 	confirmWithin = 3 * time.Second
+	closeWithin   = 2 * time.Second
 	retryHint     = "retry: 1000\n: the endings of support sessions\n\n" // milliseconds
 )
 
@@ -103,24 +106,79 @@ func (f *Feed) Ack(ctx context.Context, s Subscriber, at credentials.Cursor, age
 // Streams is how many are open.
 func (f *Feed) Streams() int64 { return f.streams.Load() }
 
-// Close ends every stream, each with a hint of its own when to come back.
-func (f *Feed) Close() { f.once.Do(func() { close(f.leaving) }) }
+// Close ends every stream, each with a hint of its own when to come back, and
+// returns when they are over, or have had their time.
+func (f *Feed) Close() {
+	f.once.Do(func() { close(f.leaving) })
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for until := time.Now().Add(closeWithin); f.Streams() > 0 && time.Now().Before(until); {
+		<-look.C
+	}
+}
 
 // Serve writes the stream until the client leaves, its bearer expires, it reads
-// too slowly, or the node shuts down.
+// too slowly, or the node shuts down. Over HTTP/1.1 it takes the connection and
+// returns at once: what the server holds for a request is several times what an
+// idle stream needs.
 func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request) {
-	defer s.leave()
 	s.feed.streams.Add(1)
-	defer s.feed.streams.Add(-1)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would gather events before it passes them on
-	out := &stream{to: w, control: http.NewResponseController(w), audience: s.Audience, accepted: s.Accepted}
-	_ = out.control.SetReadDeadline(time.Time{}) // the server's is for reading a request
+	control := http.NewResponseController(w)
+	if r.ProtoMajor == 1 && r.ProtoMinor == 1 {
+		if conn, _, err := control.Hijack(); err == nil {
+			go s.overConnection(conn, h.Clone())
+			return
+		}
+	}
+	_ = control.SetReadDeadline(time.Time{}) // the server's is for reading a request
+	s.run(r.Context(), func(text []byte) error {
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where the writer has none, the server's holds
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		return control.Flush()
+	})
+}
+
+// overConnection writes the answer itself: its head, and the stream until the end
+// of the connection. That the client has gone shows when something is written, a
+// few seconds later at the most.
+func (s *Subscription) overConnection(conn net.Conn, h http.Header) {
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Time{})
+	h.Set("Connection", "close")
+	head := bytes.NewBufferString("HTTP/1.1 200 OK\r\nDate: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n")
+	_ = h.Write(head) // into memory
+	head.WriteString("\r\n")
+	write := func(text []byte) error {
+		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := conn.Write(text)
+		return err
+	}
+	if write(head.Bytes()) != nil {
+		s.over()
+		return
+	}
+	s.run(context.Background(), write)
+}
+
+// run writes the stream, by write.
+func (s *Subscription) run(ctx context.Context, write func([]byte) error) {
+	defer s.over()
+	out := &stream{write: write, audience: s.Audience, accepted: s.Accepted}
 	out.text(retryHint)
 	out.begin(s.LastID, s.view)
-	_ = s.feed.follow(r.Context(), out, time.Until(s.Expires)) // whatever it was, the reader comes back to its place
+	s.view = View{}                                    // the log's, not this stream's, to keep
+	_ = s.feed.follow(ctx, out, time.Until(s.Expires)) // whatever it was, the reader comes back to its place
+}
+
+func (s *Subscription) over() {
+	s.leave()
+	s.feed.streams.Add(-1)
 }
 
 // Keys has every reader fetch the JWKS now.

@@ -81,6 +81,9 @@ func (l *Log) Since(ctx context.Context, from time.Time) (View, error) {
 	}
 }
 
+// Load reads the log for the first time, before anything is served.
+func (l *Log) Load(ctx context.Context) error { return l.readOn(ctx) }
+
 // Run reads the log until ctx ends.
 func (l *Log) Run(ctx context.Context) error {
 	tick := time.NewTicker(l.poll)

@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -11,8 +10,7 @@ import (
 
 // stream is one connection: a place in the log, and what is to be written next.
 type stream struct {
-	to       http.ResponseWriter
-	control  *http.ResponseController
+	write    func([]byte) error // in time, or not at all
 	audience string
 	accepted time.Time
 
@@ -106,10 +104,7 @@ func (s *stream) flush() error {
 	if len(s.buf) == 0 || s.err != nil {
 		return s.err
 	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where the writer has none, the server's holds
-	if _, s.err = s.to.Write(s.buf); s.err == nil {
-		s.err = s.control.Flush()
-	}
+	s.err = s.write(s.buf)
 	s.spoken = time.Now()
 	if s.buf = s.buf[:0]; cap(s.buf) > maxKept {
 		s.buf = nil

@@ -86,6 +86,9 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	if err := b.endUnknown(ctx); err != nil {
 		return err
 	}
+	if err := b.endings.Load(ctx); err != nil {
+		return err
+	}
 	listener, err := listenOn(cfg.Listen)
 	if err != nil {
 		return err
@@ -120,6 +123,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	group.Go(func() error { return b.wireLogouts(m.called).Run(jobs) })
 	group.Go(func() error {
 		defer stopJobs()
+		defer b.feed.Close() // its streams are no requests that the server waits for
 		return listen(ctx, listener, root, cfg.Drain, func() {
 			leaving.Store(true)
 			log.Info("draining", "for", cfg.Drain)
@@ -150,12 +154,9 @@ func ready(w http.ResponseWriter, r *http.Request, b *broker, leaving *atomic.Bo
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	w.Header().Set("Cache-Control", "no-store")
-	log, _ := b.endings.View()
 	switch err := b.store.Ready(ctx); {
 	case leaving.Load():
 		http.Error(w, "draining", http.StatusServiceUnavailable)
-	case err == nil && log.Confirmed.IsZero(): // a moment after the start
-		http.Error(w, "not ready", http.StatusServiceUnavailable)
 	case err != nil:
 		b.log.Warn("not ready", "error", err)
 		http.Error(w, "not ready", http.StatusServiceUnavailable)
