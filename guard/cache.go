@@ -5,7 +5,9 @@ import "sync"
 // maxCached is how many verified tokens are kept: some 2 KB each.
 const maxCached = 1 << 13
 
-// cache keeps verified tokens, so that the signature of each is computed once.
+// cache keeps verified tokens, so that the signature of each is computed once. One
+// whose session has ended stays until it expires or room is needed: its watch
+// refuses it, and that is all there is to say of it.
 // It is a map by the whole token: the runtime hashes all of it with a secret seed
 // and compares all of it, in a tenth of the time of SHA-256.
 type cache struct {
@@ -70,14 +72,6 @@ func (c *cache) drop(t *token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.known, t.raw)
-}
-
-// purge forgets the newest token of a session that is over. Others of it are
-// refused by their watch, and go when they are next seen or room is needed.
-func (c *cache) purge(w *watch) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.known, w.raw)
 }
 
 // clear forgets every token, because the keys have changed.

@@ -152,7 +152,6 @@ func (l *ledger) end(sid string, how Ending) {
 	l.ended[key] = how.note().and(l.ended[key])
 	if w := l.live[sid]; w != nil {
 		l.drop(w, how.refusal())
-		l.g.cache.purge(w)
 	}
 }
 

@@ -32,8 +32,11 @@ func (g *Guard) admit(ctx context.Context, raw string) (*token, error) {
 	case t != nil && g.clock.latest(now) >= t.expires:
 		g.cache.drop(t)
 		return nil, errExpired
-	case t != nil && t.watch.over(): // ended; or to be looked at anew
-		g.cache.drop(t)
+	case t != nil && t.watch.over():
+		if _, err := g.ledger.find(t.session.ID); errors.Is(err, ErrEnded) {
+			return nil, err // for good, and not worth another signature
+		}
+		g.cache.drop(t) // to be looked at anew
 		t = nil
 	}
 	if t == nil {
