@@ -3,6 +3,7 @@ package revocation
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -265,4 +266,22 @@ func TestAFailoverThatLostEndings(t *testing.T) {
 	if got := string(s.buf); !strings.HasPrefix(got, "event: reset\n") || !strings.Contains(got, "id: e-1\n") || !strings.Contains(got, "another") {
 		t.Errorf("the reader is told\n%s", got)
 	}
+}
+
+// TestNobodyIsToldBeforeTheyAreKnown: an app that hears what is fresh is one that
+// receipts wait for. Where it cannot be written down that it is here, it is not
+// answered.
+func TestNobodyIsToldBeforeTheyAreKnown(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		quiet := slog.New(slog.DiscardHandler)
+		feed := NewFeed(w.log, NewReceipts(w.store, w.log, quiet), quiet) // whose job does not run
+		s := Subscriber{Client: "docs-api", Audience: audience, Instance: "one", Staleness: time.Second, Accepted: time.Now()}
+		if _, err := feed.Open(w.t.Context(), s); !errors.Is(err, ErrNotConfirmed) {
+			t.Errorf("an instance that is written nowhere is answered: %v", err)
+		}
+		s.Instance, s.Accepted = "", time.Now()
+		if _, err := feed.Open(w.t.Context(), s); err != nil {
+			t.Errorf("who acknowledges nothing has to wait: %v", err)
+		}
+	})
 }
