@@ -72,7 +72,8 @@ func newWorld(t *testing.T, dsn string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.store, err = store.Open(t.Context(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true, Now: w.clock.Now, Log: log}); err != nil {
+	if w.store, err = store.Open(t.Context(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true, Now: w.clock.Now, Log: log,
+		Access: 5 * time.Minute, Clients: map[string]store.Client{"docs": {Enforces: credentials.ByGuard}}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.store.Close)
