@@ -218,7 +218,9 @@ func (h *house) pin(scopes ...string) string {
 	return got.PIN
 }
 
-// revoke has Olivia take everything back, and waits until the app knows.
+// revoke has Olivia take everything back, and waits until the app knows, and why:
+// one that does not follow the endings yet learns by asking that a session has
+// ended, and no more.
 func (h *house) revoke() {
 	h.t.Helper()
 	live := h.sessions()
@@ -228,7 +230,8 @@ func (h *house) revoke() {
 	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
 	defer cancel()
 	for again := time.NewTicker(time.Millisecond); len(live) > 0; {
-		if errors.Is(h.docs.guard.Live(ctx, live[0]), guard.ErrEnded) {
+		var why *guard.Refusal
+		if errors.As(h.docs.guard.Live(ctx, live[0]), &why) && why.Ending != nil {
 			live = live[1:]
 			continue
 		}
