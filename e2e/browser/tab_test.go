@@ -127,13 +127,18 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) {
 	}
 }
 
+// companysFont is what the company's own pages ask for, which does not exist
+// here. Chromium says so whenever it comes to it, on a later page too; a page of
+// ours that asked for it would break its own policy, which is collected.
+const companysFont = "https://fonts.googleapis.com/"
+
 // listen collects everything that should not be there. That a refused form has
 // a status of its own is not a mistake, though Chromium logs it.
 func (b *tab) listen(event any) {
 	said := ""
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "responded with a status of 4") {
+		if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "responded with a status of 4") && !strings.HasPrefix(e.Entry.URL, companysFont) {
 			said = string(e.Entry.Source) + ": " + e.Entry.Text + " " + e.Entry.URL
 		}
 	case *runtime.EventConsoleAPICalled:
