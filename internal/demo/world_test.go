@@ -51,7 +51,6 @@ type house struct {
 	docs   *Docs
 	broker *exec.Cmd
 	file   string // the broker's configuration
-	token  string // of the management API
 	heard  *logs
 	more   string // of the configuration
 }
@@ -165,24 +164,28 @@ func (h *house) awaitReady() {
 	}
 }
 
+// token is one of the management API. Each call has its own: where access tokens
+// are short those of the API are, too.
+func (h *house) token() string {
+	h.t.Helper()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"settings"}, "client_secret": {h.world.secrets.API}}
+	answer, err := http.PostForm(h.world.BrokerURL+"/token", form)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var got struct {
+		Access string `json:"access_token"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Access == "" {
+		h.t.Fatalf("no API token: %d %v", answer.StatusCode, err)
+	}
+	return got.Access
+}
+
 // call asks the management API as the product's settings page would.
 func (h *house) call(method, path string, body any) (int, []byte) {
 	h.t.Helper()
-	if h.token == "" {
-		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"settings"}, "client_secret": {h.world.secrets.API}}
-		answer, err := http.PostForm(h.world.BrokerURL+"/token", form)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		defer func() { _ = answer.Body.Close() }()
-		var got struct {
-			Access string `json:"access_token"`
-		}
-		if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Access == "" {
-			h.t.Fatalf("no API token: %d %v", answer.StatusCode, err)
-		}
-		h.token = got.Access
-	}
 	text, err := json.Marshal(body)
 	if err != nil {
 		h.t.Fatal(err)
@@ -191,7 +194,7 @@ func (h *house) call(method, path string, body any) (int, []byte) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+h.token)
+	r.Header.Set("Authorization", "Bearer "+h.token())
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
