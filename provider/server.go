@@ -64,6 +64,8 @@ type Provider struct {
 	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
+
+	opened opened // access tokens that were verified before
 }
 
 // Mount registers every endpoint.

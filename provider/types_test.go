@@ -13,16 +13,21 @@ import (
 
 func part(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// otherRing signs with keys of another installation.
-func otherRing(t *testing.T) *keys.Ring {
+// otherKeys are those of another installation.
+func otherKeys(t *testing.T) (list []*keys.SigningKey) {
 	t.Helper()
-	var list []*keys.SigningKey
 	for _, purpose := range []keys.Purpose{keys.ForAccess, keys.ForID} {
 		k, err := keys.NewSigningKey(purpose, "ES256", time.Now())
 		must(t, err)
 		list = append(list, k)
 	}
-	r, err := keys.NewRing(list)
+	return list
+}
+
+// otherRing signs with keys of another installation.
+func otherRing(t *testing.T) *keys.Ring {
+	t.Helper()
+	r, err := keys.NewRing(otherKeys(t))
 	must(t, err)
 	return r
 }

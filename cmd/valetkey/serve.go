@@ -34,6 +34,7 @@ func serveCommand() *cobra.Command {
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
 		context.AfterFunc(ctx, stop) // a second signal ends the program at once
+		keepHeap()
 		return serve(ctx, cfg, r, log)
 	}}, &file)
 }

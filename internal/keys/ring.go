@@ -19,7 +19,8 @@ var ErrToken = errors.New("the token is not valid")
 // Ring signs and verifies with the installation's keys. It is safe for
 // concurrent use, also while its keys are exchanged.
 type Ring struct {
-	held atomic.Pointer[held]
+	held    atomic.Pointer[held]
+	version atomic.Uint64
 }
 
 // held are a ring's keys; it never changes.
@@ -68,8 +69,13 @@ func (r *Ring) Replace(list []*SigningKey) error {
 		}
 	}
 	r.held.Store(h)
+	r.version.Add(1)
 	return nil
 }
+
+// Version is another number whenever the keys have been exchanged. What was
+// verified after it was read holds as long as it is the same.
+func (r *Ring) Version() uint64 { return r.version.Load() }
 
 // Public is the JSON Web Key Set (RFC 7517) that relying apps verify with.
 func (r *Ring) Public() jose.JSONWebKeySet { return r.held.Load().public }

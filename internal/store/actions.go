@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -11,8 +10,8 @@ import (
 )
 
 // scanning reads a single row into values.
-func scanning(found *bool, into ...any) func(*sql.Rows) error {
-	return func(r *sql.Rows) error {
+func scanning(found *bool, into ...any) func(row) error {
+	return func(r row) error {
 		*found = true
 		return r.Scan(into...)
 	}
@@ -49,7 +48,7 @@ func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acte
 			return err
 		}
 		held, granted := false, []string{}
-		err := t.each(heldScopes, func(r *sql.Rows) error {
+		err := t.each(heldScopes, func(r row) error {
 			var scope string
 			err := r.Scan(&scope)
 			held, granted = true, append(granted, strings.Fields(scope)...)

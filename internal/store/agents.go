@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -65,7 +64,7 @@ const liveAgents = `SELECT DISTINCT agent_issuer, agent_sub, connector FROM sess
 // people who were taken out of the configuration must not go on refreshing.
 func (s *Store) EndUnknown(ctx context.Context, known func(credentials.Agent) bool) error {
 	var gone []credentials.Agent
-	err := s.query(ctx, liveAgents, nil, func(r *sql.Rows) error {
+	err := s.query(ctx, liveAgents, nil, func(r row) error {
 		var a credentials.Agent
 		err := r.Scan(&a.Issuer, &a.Subject, &a.Connector)
 		if err == nil && !known(a) {
@@ -98,7 +97,7 @@ func (s *Store) endAgent(ctx context.Context, agent string) error {
 // in, and of these besides.
 func (t *tx) holdOf(agent string, besides ...string) error {
 	accounts := besides
-	err := t.each(accountsOfAgent, func(r *sql.Rows) error {
+	err := t.each(accountsOfAgent, func(r row) error {
 		var id string
 		err := r.Scan(&id)
 		accounts = append(accounts, id)
@@ -126,7 +125,7 @@ type AgentRow struct {
 
 // Agents lists every agent who has tried to redeem, the latest first.
 func (s *Store) Agents(ctx context.Context) (out []AgentRow, err error) {
-	err = s.query(ctx, listAgents, nil, func(r *sql.Rows) error {
+	err = s.query(ctx, listAgents, nil, func(r row) error {
 		var a AgentRow
 		var seen, suspended int64
 		err := r.Scan(&a.ID, &a.Issuer, &a.Subject, &a.Name, &a.Email, &seen, &suspended)

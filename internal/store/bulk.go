@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -35,17 +34,12 @@ func (t *tx) insert(into string, rows [][]any) error {
 	return nil
 }
 
-// once runs a statement whose text depends on how much it does, and which is
-// therefore not kept.
+// once runs a statement whose text depends on how much it does.
 func (t *tx) once(query string, args []any) error {
-	err := t.s.probed(query)
-	if err == nil {
-		_, err = t.q.ExecContext(t.ctx, query, args...)
-	}
-	if err != nil {
+	if err := t.s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
-	return nil
+	return t.q.once(query, args)
 }
 
 // places writes n placeholders, the first with this number.
@@ -60,7 +54,7 @@ func places(first, n int) string {
 // endAll ends every live session that a query finds.
 func (t *tx) endAll(query string, cause credentials.Cause, by credentials.Mark, args ...any) error {
 	var live []credentials.Session
-	err := t.each(query, func(r *sql.Rows) error {
+	err := t.each(query, func(r row) error {
 		s, err := scanSession(r)
 		live = append(live, s)
 		return err

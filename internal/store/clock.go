@@ -35,7 +35,7 @@ func (s *Store) Clock() error {
 // still works. The error is the database's.
 func (s *Store) CheckClock(ctx context.Context) error {
 	query := readMark
-	if !s.engine.prepare {
+	if !s.engine.file {
 		query = databaseClock
 	}
 	before := s.now()
@@ -45,7 +45,7 @@ func (s *Store) CheckClock(ctx context.Context) error {
 		return err
 	}
 	now := s.now()
-	if s.engine.prepare {
+	if s.engine.file {
 		return s.checkMark(ctx, now, fromMicros(seen))
 	}
 	// The database answered at some moment between before and now.

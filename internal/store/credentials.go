@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"time"
 
@@ -14,7 +13,7 @@ const credentialColumns = `id, account, policy, kind, digits, holder, state, sco
 minter_issuer, minter_subject, minter_name, minter_email, coalesce(email, ''), made_at, redeem_by, session, idle, uses, uses_left,
 tries, wrong, ticket_misses`
 
-func scanCredential(r *sql.Rows) (credentials.Credential, error) {
+func scanCredential(r row) (credentials.Credential, error) {
 	var c credentials.Credential
 	var scopes string
 	var holder, made, by, session, idle int64
@@ -30,17 +29,21 @@ func scanCredential(r *sql.Rows) (credentials.Credential, error) {
 const selectCredential = `SELECT ` + credentialColumns + ` FROM credentials WHERE id = $1`
 
 // credential reads a credential of a held account.
-func (t *tx) credential(account, id string) (found credentials.Credential, err error) {
-	ok := false
-	err = t.each(selectCredential, func(r *sql.Rows) error {
-		ok = true
-		found, err = scanCredential(r)
-		return err
-	}, id)
+func (t *tx) credential(account, id string) (credentials.Credential, error) {
+	found, ok, err := t.findCredential(id)
 	if err == nil && (!ok || found.Account != account) {
 		err = credentials.ErrNotFound
 	}
 	return found, err
+}
+
+func (t *tx) findCredential(id string) (found credentials.Credential, ok bool, err error) {
+	err = t.each(selectCredential, func(r row) error {
+		ok = true
+		found, err = scanCredential(r)
+		return err
+	}, id)
+	return found, ok, err
 }
 
 const saveCredential = `UPDATE credentials SET state = $2, uses_left = $3, ticket_misses = $4,
@@ -49,8 +52,7 @@ verifier = CASE WHEN $2 = 'live' THEN verifier ELSE NULL END WHERE id = $1`
 // save writes what a redemption changes. The verifier of a credential that is
 // no longer live is erased with it.
 func (t *tx) save(c credentials.Credential) error {
-	_, err := t.exec(saveCredential, c.ID, string(c.State), c.UsesLeft, c.TicketMisses)
-	return err
+	return t.put(saveCredential, c.ID, string(c.State), c.UsesLeft, c.TicketMisses)
 }
 
 const (
@@ -95,7 +97,7 @@ func (t *tx) revokeAll(account string, cause credentials.Cause, by credentials.M
 // revokeSome revokes the credentials that a query finds.
 func (t *tx) revokeSome(query string, by credentials.Mark, args ...any) (int, error) {
 	var found []credentials.Credential
-	err := t.each(query, func(r *sql.Rows) error {
+	err := t.each(query, func(r row) error {
 		c, err := scanCredential(r)
 		found = append(found, c)
 		return err

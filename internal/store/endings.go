@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func (t *tx) number() error {
 	if err := t.insert(intoReceipts, receipts); err != nil || !t.s.engine.notify {
 		return err
 	}
-	return t.each(notifyNodes, func(*sql.Rows) error { return nil })
+	return t.each(notifyNodes, func(row) error { return nil })
 }
 
 // holder is a client that held a token of a session.
@@ -109,7 +108,7 @@ func (t *tx) holders() (holders, error) {
 			}
 		}
 		left = left[min(n, len(left)):]
-		err := t.each(holdersOf[n], func(r *sql.Rows) error {
+		err := t.each(holdersOf[n], func(r row) error {
 			var sid string
 			var h holder
 			err := r.Scan(&sid, &h.client, &h.audience)
@@ -137,7 +136,7 @@ WHERE c.one = 1 ORDER BY e.n LIMIT $2`
 // that an ending is not needed any more is for the job to decide, which looks at
 // the clock first.
 func (s *Store) Endings(ctx context.Context, n int64, limit int) (at credentials.Cursor, out []credentials.Ending, err error) {
-	err = s.query(ctx, readEndings, []any{n, limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, readEndings, []any{n, limit}, func(r row) error {
 		var e credentials.Ending
 		var ended, needed int64
 		var audiences string

@@ -23,12 +23,15 @@ import (
 type engine struct {
 	name    string
 	dialect goose.Dialect
-	isolate sql.IsolationLevel
-	prepare bool // keep statements prepared here; pgx keeps its own
+	file    bool // one file, of one program
 	notify  bool // other nodes may share the database, and can be woken
 	write   *sql.DB
 	read    *sql.DB // decides nothing that write must not; on the primary too
 	close   func()
+
+	// begin begins a transaction that writes; look reads outside of any.
+	begin func(ctx context.Context) (transaction, error)
+	look  func(ctx context.Context, query string, args []any, scan func(row) error) error
 }
 
 // maxConns bounds the connections to PostgreSQL unless the DSN's pool_max_conns
@@ -66,10 +69,7 @@ func openSQLite(path string) (*engine, error) {
 	}
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
-	return &engine{
-		name: "SQLite", dialect: goose.DialectSQLite3, prepare: true, write: write, read: read,
-		close: func() { _ = read.Close(); _ = write.Close() },
-	}, nil
+	return fileEngine(write, read), nil
 }
 
 // openSQLiteAlone opens an existing file for a single connection, and fails
@@ -94,10 +94,21 @@ func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
 		}
 		return nil, fmt.Errorf("the database %s cannot be read: %w", path, err)
 	}
+	return fileEngine(db, db), nil
+}
+
+// fileEngine is SQLite, with a database that writes and one that reads, which
+// may be the same.
+func fileEngine(write, read *sql.DB) *engine {
+	keep := &keeper{}
 	return &engine{
-		name: "SQLite", dialect: goose.DialectSQLite3, prepare: true, write: db, read: db,
-		close: func() { _ = db.Close() },
-	}, nil
+		name: "SQLite", dialect: goose.DialectSQLite3, file: true, write: write, read: read,
+		begin: func(ctx context.Context) (transaction, error) { return keep.begin(ctx, write) },
+		look: func(ctx context.Context, query string, args []any, scan func(row) error) error {
+			return keep.query(ctx, read, query, args, scan)
+		},
+		close: func() { keep.close(); _ = read.Close(); _ = write.Close() },
+	}
 }
 
 // writeWait is how long one connection to SQLite waits for another's write.
@@ -132,7 +143,11 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxOpenConns(int(cfg.MaxConns))
 	return &engine{
-		name: "PostgreSQL", dialect: goose.DialectPostgres, isolate: sql.LevelReadCommitted, notify: true, write: db, read: db,
+		name: "PostgreSQL", dialect: goose.DialectPostgres, notify: true, write: db, read: db,
+		begin: func(ctx context.Context) (transaction, error) { return beginPipeline(ctx, pool) },
+		look: func(ctx context.Context, query string, args []any, scan func(row) error) error {
+			return poolQuery(ctx, pool, query, args, scan)
+		},
 		close: func() { _ = db.Close(); pool.Close() },
 	}, nil
 }

@@ -117,7 +117,7 @@ func (t *tx) eraseAccount(account string) (entries int, err error) {
 // writes the whole file anew, and empties the log beside it. PostgreSQL does
 // that in its own time.
 func (s *Store) Purge(ctx context.Context) error {
-	if !s.engine.prepare {
+	if !s.engine.file {
 		return nil
 	}
 	if _, err := s.engine.write.ExecContext(ctx, `VACUUM`); err != nil {

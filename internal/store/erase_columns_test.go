@@ -83,11 +83,11 @@ var eraseColumns = map[string]string{
 func (w *world) rows(f func(table string, row map[string]string)) {
 	w.t.Helper()
 	list := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%'`
-	if !w.engine.prepare {
+	if !w.engine.file {
 		list = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name NOT LIKE 'goose_%'`
 	}
 	var tables []string
-	if err := w.query(w.t.Context(), list, nil, func(r *sql.Rows) error {
+	if err := w.query(w.t.Context(), list, nil, func(r row) error {
 		var name string
 		err := r.Scan(&name)
 		tables = append(tables, name)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -60,7 +59,7 @@ func (s *Store) ErasePerson(ctx context.Context, issuer, subject string) (Erased
 }
 
 func (s *Store) accountsOf(ctx context.Context, p person) (ids []string, err error) {
-	err = s.queryWithin(ctx, s.many(), accountsOfPerson, []any{p.key, p.issuer, p.subject}, func(r *sql.Rows) error {
+	err = s.queryWithin(ctx, s.many(), accountsOfPerson, []any{p.key, p.issuer, p.subject}, func(r row) error {
 		var id string
 		err := r.Scan(&id)
 		ids = append(ids, id)

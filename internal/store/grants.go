@@ -52,8 +52,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`
 )
 
 func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
-	_, err := t.exec(insertRefresh, r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, r.Key, micros(t.now))
-	return err
+	return t.put(insertRefresh, r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, r.Key, micros(t.now))
 }
 
 const selectRefresh = `SELECT account, sid, client, audience, scope, replaced_at + spent FROM refresh_tokens WHERE hash = $1`
@@ -147,7 +146,7 @@ func (t *tx) rotate(r credentials.Refreshing, next *credentials.RefreshToken, fo
 			return true, err
 		}
 	}
-	if _, err := t.exec(useRefresh, r.Hash, micros(t.now)); err != nil {
+	if err := t.put(useRefresh, r.Hash, micros(t.now)); err != nil {
 		return false, err
 	}
 	if r.Key != "" {

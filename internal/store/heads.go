@@ -32,22 +32,36 @@ RETURNING connector, name, handle, salt, seq, hash, at`
 // credentials.ErrNotFound.
 func (t *tx) hold(ids ...string) error {
 	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		h := &head{Account: credentials.Account{ID: id}}
-		var at int64
-		found, err := t.one(holdAccount, []any{id, micros(t.now)},
-			&h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
-		if err != nil {
+	ids = slices.Compact(ids)
+	had := len(t.heads)
+	for _, id := range ids {
+		if err := t.holdSoon(id); err != nil {
 			return err
 		}
-		if !found {
-			return credentials.ErrNotFound
-		}
-		h.chain.At = fromMicros(at)
-		t.heads = append(t.heads, h)
+	}
+	if err := t.q.settle(); err != nil {
+		return err
+	}
+	if len(t.heads)-had < len(ids) {
+		return credentials.ErrNotFound
 	}
 	t.now = t.s.now().UTC().Truncate(time.Microsecond)
 	return nil
+}
+
+// holdSoon takes an account's head row, and then the transaction's time, by the
+// time that the next statement returns: that statement already sees the account
+// as it is held. Without such an account there is no head.
+func (t *tx) holdSoon(id string) error {
+	return t.soon(holdAccount, func(r row) error {
+		h := &head{Account: credentials.Account{ID: id}}
+		var at int64
+		err := r.Scan(&h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
+		h.chain.At = fromMicros(at)
+		t.heads = append(t.heads, h)
+		t.now = t.s.now().UTC().Truncate(time.Microsecond)
+		return err
+	}, id, micros(t.now))
 }
 
 // head finds a held row.
@@ -75,11 +89,11 @@ func (t *tx) record(account string, d audit.Draft) (audit.Entry, error) {
 	if err != nil {
 		return e, err
 	}
-	if _, err := t.exec(insertEntry, entry...); err != nil {
+	if err := t.put(insertEntry, entry...); err != nil {
 		return e, err
 	}
 	for _, person := range about {
-		if _, err := t.exec(insertAbout, person...); err != nil {
+		if err := t.put(insertAbout, person...); err != nil {
 			return e, err
 		}
 	}
@@ -118,8 +132,7 @@ func (h *head) save(t *tx) error {
 	if !h.dirty {
 		return nil
 	}
-	_, err := t.exec(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))
-	return err
+	return t.put(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))
 }
 
 const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`
@@ -131,7 +144,7 @@ func (t *tx) end(s credentials.Session, cause credentials.Cause, by credentials.
 		return s, nil
 	}
 	s.EndedAt, s.Cause = t.now, cause
-	if _, err := t.exec(endSession, s.ID, micros(s.EndedAt), string(cause)); err != nil {
+	if err := t.put(endSession, s.ID, micros(s.EndedAt), string(cause)); err != nil {
 		return s, err
 	}
 	if _, err := t.record(s.Account.ID, credentials.DraftEnded(s, by)); err != nil {

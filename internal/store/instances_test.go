@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql"
 	"fmt"
 	"testing"
 	"time"
@@ -59,7 +58,7 @@ func TestAcknowledgementsGoForward(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		state := func() string {
 			var out string
-			err := w.query(t.Context(), `SELECT audience, node, connected, epoch, n, acked_at FROM instances`, nil, func(r *sql.Rows) error {
+			err := w.query(t.Context(), `SELECT audience, node, connected, epoch, n, acked_at FROM instances`, nil, func(r row) error {
 				var audience, node, epoch string
 				var connected, n, at int64
 				err := r.Scan(&audience, &node, &connected, &epoch, &n, &at)

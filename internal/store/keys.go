@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"maps"
 	"time"
@@ -31,7 +30,7 @@ type storedKey struct {
 	generation int64
 }
 
-func scanKey(r *sql.Rows) (k storedKey, err error) {
+func scanKey(r row) (k storedKey, err error) {
 	var made, since, due int64
 	err = r.Scan(&k.ID, &k.Purpose, &k.Alg, &k.generation, &k.Sealed, &made, &k.State, &since, &due)
 	k.MadeAt, k.Since, k.Due = fromMicros(made), fromMicros(since), fromMicros(due)
@@ -40,7 +39,7 @@ func scanKey(r *sql.Rows) (k storedKey, err error) {
 
 // SigningKeys lists the signing keys, by purpose, algorithm and age.
 func (s *Store) SigningKeys(ctx context.Context) (out []keys.StoredKey, err error) {
-	err = s.query(ctx, selectSigningKeys, nil, func(r *sql.Rows) error {
+	err = s.query(ctx, selectSigningKeys, nil, func(r row) error {
 		k, err := scanKey(r)
 		out = append(out, k.StoredKey)
 		return err
@@ -185,7 +184,7 @@ func (t *tx) changeKeys(decide func([]keys.StoredKey, time.Duration, time.Time) 
 	}
 	var list []keys.StoredKey
 	newest := map[keys.Family]int64{}
-	err := t.each(selectSigningKeys, func(r *sql.Rows) error {
+	err := t.each(selectSigningKeys, func(r row) error {
 		k, err := scanKey(r)
 		list = append(list, k.StoredKey)
 		newest[k.Family()] = max(newest[k.Family()], k.generation)

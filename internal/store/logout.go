@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -21,7 +20,7 @@ const pendingLogouts = `SELECT client, min(logout_next) FROM receipts WHERE logo
 // PendingLogouts finds the apps that are to be called back, and when first.
 func (s *Store) PendingLogouts(ctx context.Context) (map[string]time.Time, error) {
 	out := map[string]time.Time{}
-	err := s.query(ctx, pendingLogouts, nil, func(r *sql.Rows) error {
+	err := s.query(ctx, pendingLogouts, nil, func(r row) error {
 		var client string
 		var next int64
 		err := r.Scan(&client, &next)
@@ -45,7 +44,7 @@ func (s *Store) ClaimLogouts(ctx context.Context, client string, lease time.Dura
 	now := s.now()
 	err = s.verb(ctx, func(t *tx) error {
 		out = nil
-		return t.each(claimLogouts, func(r *sql.Rows) error {
+		return t.each(claimLogouts, func(r row) error {
 			var l Logout
 			var ended, tokens, until int64
 			err := r.Scan(&l.SID, &l.Client, &l.Audience, &l.Account, &l.Enforces, &ended, &tokens, &until, &l.Tries)

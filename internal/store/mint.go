@@ -14,7 +14,7 @@ const selectSalt = `SELECT salt FROM accounts WHERE id = $1`
 
 // Salt implements credentials.Store.
 func (s *Store) Salt(ctx context.Context, account string) (salt []byte, err error) {
-	err = s.query(ctx, selectSalt, []any{account}, func(r *sql.Rows) error { return r.Scan(&salt) })
+	err = s.query(ctx, selectSalt, []any{account}, func(r row) error { return r.Scan(&salt) })
 	return salt, err
 }
 
@@ -140,7 +140,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 func (t *tx) mint(c *credentials.Credential, m credentials.Minting) error {
 	var replaced []string
 	if c.Kind == credentials.PIN {
-		err := t.each(selectPINs, func(r *sql.Rows) error {
+		err := t.each(selectPINs, func(r row) error {
 			var id, policy, contact string
 			var verifier []byte
 			if err := r.Scan(&id, &policy, &contact, &verifier); err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 
@@ -13,7 +12,7 @@ const selectLogin = `SELECT account, id, holder, verifier FROM credentials WHERE
 
 // Login implements credentials.Store.
 func (s *Store) Login(ctx context.Context, email string) (out credentials.Login, err error) {
-	err = s.query(ctx, selectLogin, []any{email}, func(r *sql.Rows) error {
+	err = s.query(ctx, selectLogin, []any{email}, func(r row) error {
 		var holder int64
 		err := r.Scan(&out.Account, &out.Credential, &holder, &out.Verifier)
 		out.Holder = holder != 0
@@ -26,36 +25,41 @@ func (s *Store) Login(ctx context.Context, email string) (out credentials.Login,
 func (s *Store) RedeemPassword(ctx context.Context, in credentials.PasswordTry) (credentials.Session, error) {
 	var out credentials.Session
 	var refusal error
-	err := s.guarded(ctx, func(t *tx) error {
+	err := s.guarded(ctx, func(t *tx) (err error) {
 		out, refusal = credentials.Session{}, nil
-		agent, suspended := "", false
+		agent, suspended := "", int64(0)
 		if in.Agent != nil {
-			var err error
-			if suspended, err = t.agent(*in.Agent); err != nil {
+			if err := t.agentSoon(*in.Agent, &suspended); err != nil {
 				return err
 			}
 			agent = in.Agent.Key()
 		}
-		if err := t.hold(in.Account); err != nil {
+		if err := t.holdSoon(in.Account); err != nil {
 			return err
+		}
+		c, found, err := t.findCredential(in.Credential)
+		if err != nil {
+			return err
+		}
+		if t.head(in.Account) == nil {
+			return credentials.ErrNotFound
 		}
 		if in.Holder {
 			agent = ""
 		}
 		attempt := strings.Join([]string{"password", agent, in.Credential, in.ID}, "/")
-		before, ok, err := t.session(selectByAttempt, attempt)
-		if err != nil {
+		switch {
+		case suspended != 0:
+			refusal = credentials.ErrSuspended
+		case !in.Right:
+			refusal = &credentials.NoMatch{Left: -1}
+		case !found || c.Account != in.Account:
+			return credentials.ErrNotFound
+		default:
+			out, refusal, err = t.password(in, c, attempt)
 			return err
 		}
-		if _, due := before.Due(t.now); ok && in.Right && !before.Ended() && !due {
-			out = before
-			return nil
-		}
-		if ok {
-			attempt += "/" + credentials.NewID()
-		}
-		out, refusal, err = t.password(in, attempt, suspended)
-		return err
+		return t.refusePassword(in, refusal)
 	})
 	if err == nil {
 		err = refusal
@@ -63,36 +67,56 @@ func (s *Store) RedeemPassword(ctx context.Context, in credentials.PasswordTry) 
 	return out, err
 }
 
-func (t *tx) password(in credentials.PasswordTry, attempt string, suspended bool) (out credentials.Session, refusal, err error) {
-	switch {
-	case suspended:
-		return out, credentials.ErrSuspended, t.refusePassword(in, credentials.ErrSuspended)
-	case !in.Right:
-		refusal = &credentials.NoMatch{Left: -1}
-		return out, refusal, t.refusePassword(in, refusal)
+// password opens a session by a right password. Sent twice, it has the session
+// that it opened: the attempt's name is taken then, or the login used up.
+func (t *tx) password(in credentials.PasswordTry, c credentials.Credential, attempt string) (out credentials.Session, refusal, err error) {
+	if refusal = c.Usable(t.now); refusal == nil && !c.Names(in.Reason) {
+		refusal = credentials.ErrTicket
 	}
-	c, err := t.credential(in.Account, in.Credential)
-	if err != nil {
+	if refusal == nil {
+		out = c.Open(in.SID, t.head(in.Account).Account, in.Agent, in.Reason, t.now)
+		free, err := t.open(&out, attempt)
+		if err != nil {
+			return out, nil, err
+		}
+		if free {
+			return out, nil, t.useUp(c)
+		}
+	}
+	before, live, err := t.attempted(attempt)
+	if err != nil || live {
+		return before, nil, err
+	}
+	if refusal == nil { // what it opened has ended: it is another attempt now
+		if _, err = t.open(&out, attempt+"/"+credentials.NewID()); err == nil {
+			err = t.useUp(c)
+		}
 		return out, nil, err
 	}
-	if refusal = c.Usable(t.now); refusal != nil {
-		return out, refusal, t.refusePassword(in, refusal)
-	}
-	if !c.Names(in.Reason) {
+	if refusal == credentials.ErrTicket { //nolint:errorlint // set above
 		c.MissTicket()
-		if err := t.save(c); err != nil {
-			return out, nil, err
-		}
-		return out, credentials.ErrTicket, t.refusePassword(in, credentials.ErrTicket)
+		err = t.save(c)
 	}
-	if c.Uses > 0 {
-		c.Consume()
-		if err := t.save(c); err != nil {
-			return out, nil, err
-		}
+	if err == nil {
+		err = t.refusePassword(in, refusal)
 	}
-	out = c.Open(in.SID, t.head(in.Account).Account, in.Agent, in.Reason, t.now)
-	return out, nil, t.open(&out, attempt)
+	return credentials.Session{}, refusal, err
+}
+
+// useUp takes one use of a login, if they are counted.
+func (t *tx) useUp(c credentials.Credential) error {
+	if c.Uses == 0 {
+		return nil
+	}
+	c.Consume()
+	return t.save(c)
+}
+
+// attempted finds the session that an attempt has opened, if it lives.
+func (t *tx) attempted(attempt string) (s credentials.Session, live bool, err error) {
+	s, found, err := t.session(selectByAttempt, attempt)
+	_, due := s.Due(t.now)
+	return s, err == nil && found && !s.Ended() && !due, err
 }
 
 // refusePassword records the refusal where an agent is behind it. A holder's

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -46,7 +45,7 @@ func (s *Store) pruneEndings(ctx context.Context) error {
 
 func (t *tx) pruneEndings(now time.Time) (n int, err error) {
 	sids := make([]any, 0, sweepBatch)
-	err = t.each(pruneEndings, func(r *sql.Rows) error {
+	err = t.each(pruneEndings, func(r row) error {
 		var sid string
 		err := r.Scan(&sid)
 		sids = append(sids, sid)

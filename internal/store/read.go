@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"math"
 
@@ -25,7 +24,7 @@ func (s *Store) Account(ctx context.Context, id string) (out credentials.Account
 // Credential implements credentials.Reader.
 func (s *Store) Credential(ctx context.Context, account, id string) (out credentials.Credential, err error) {
 	found := false
-	err = s.query(ctx, selectCredential, []any{id}, func(r *sql.Rows) (err error) {
+	err = s.query(ctx, selectCredential, []any{id}, func(r row) (err error) {
 		found = true
 		out, err = scanCredential(r)
 		return err
@@ -53,7 +52,7 @@ func from(p credentials.Page) int64 {
 
 // Credentials implements credentials.Reader.
 func (s *Store) Credentials(ctx context.Context, account string, p credentials.Page) (out []credentials.Credential, err error) {
-	err = s.query(ctx, listCredentials, []any{account, from(p), p.ID, p.Limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, listCredentials, []any{account, from(p), p.ID, p.Limit}, func(r row) error {
 		c, err := scanCredential(r)
 		out = append(out, c)
 		return err
@@ -63,7 +62,7 @@ func (s *Store) Credentials(ctx context.Context, account string, p credentials.P
 
 // Sessions implements credentials.Reader.
 func (s *Store) Sessions(ctx context.Context, account string, p credentials.Page) (out []credentials.Session, err error) {
-	err = s.query(ctx, listSessions, []any{account, from(p), p.ID, p.Limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, listSessions, []any{account, from(p), p.ID, p.Limit}, func(r row) error {
 		found, err := scanSession(r)
 		out = append(out, found)
 		return err
@@ -90,7 +89,7 @@ func (s *Store) Record(ctx context.Context, chain string, p credentials.RecordPa
 	var out []audit.Entry
 	at := map[int64]int{}
 	low, high := int64(math.MaxInt64), int64(0)
-	err := s.query(ctx, query, []any{chain, bound, p.Limit}, func(r *sql.Rows) error {
+	err := s.query(ctx, query, []any{chain, bound, p.Limit}, func(r row) error {
 		e, err := scanEntry(r, chain)
 		at[e.Seq] = len(out)
 		low, high = min(low, e.Seq), max(high, e.Seq)
@@ -100,7 +99,7 @@ func (s *Store) Record(ctx context.Context, chain string, p credentials.RecordPa
 	if err != nil || len(out) == 0 {
 		return out, err
 	}
-	return out, s.query(ctx, readPeople, []any{chain, low, high}, func(r *sql.Rows) error {
+	return out, s.query(ctx, readPeople, []any{chain, low, high}, func(r row) error {
 		var seq int64
 		var person audit.Person
 		var fields string
@@ -115,7 +114,7 @@ func (s *Store) Record(ctx context.Context, chain string, p credentials.RecordPa
 	})
 }
 
-func scanEntry(r *sql.Rows, chain string) (audit.Entry, error) {
+func scanEntry(r row, chain string) (audit.Entry, error) {
 	e := audit.Entry{Chain: chain}
 	var at int64
 	var facts, digests string

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 	"time"
@@ -62,7 +61,7 @@ func (s *Store) Receipts(ctx context.Context, account string, sids []string) (ma
 			}
 		}
 		sids = sids[min(namesAtOnce, len(sids)):]
-		err := s.query(ctx, receiptsOf, args, func(r *sql.Rows) error {
+		err := s.query(ctx, receiptsOf, args, func(r row) error {
 			var x credentials.Receipt
 			var ended, applied, tokens, staleness int64
 			err := r.Scan(&x.SID, &x.Client, &x.Audience, &x.Account, &x.Enforces, &ended, &applied, &x.Instances, &tokens, &staleness)
@@ -109,7 +108,7 @@ func (s *Store) CompleteReceipts(ctx context.Context, audience, epoch string) (m
 	}
 	var waiting []credentials.Receipt
 	var places []int64
-	err = s.query(ctx, waitingFor, []any{audience, epoch, acked, sweepBatch}, func(r *sql.Rows) error {
+	err = s.query(ctx, waitingFor, []any{audience, epoch, acked, sweepBatch}, func(r row) error {
 		x := credentials.Receipt{Audience: audience, Enforces: credentials.ByGuard, Instances: int(count), AppliedAt: fromMicros(at)}
 		var ended, n int64
 		err := r.Scan(&x.SID, &x.Client, &x.Account, &ended, &n)
@@ -134,7 +133,7 @@ func (s *Store) lapsed(ctx context.Context, audience, epoch string, now int64, w
 	for _, r := range waiting {
 		first = min(first, micros(r.EndedAt))
 	}
-	return s.query(ctx, lapsedSince, []any{audience, grace.Microseconds(), now, first, epoch}, func(rows *sql.Rows) error {
+	return s.query(ctx, lapsedSince, []any{audience, grace.Microseconds(), now, first, epoch}, func(rows row) error {
 		var acked, until int64
 		err := rows.Scan(&acked, &until)
 		for i := range waiting {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -116,7 +115,7 @@ ORDER BY id LIMIT $2`
 
 // alive finds the next accounts in which there is something to end.
 func (s *Store) alive(ctx context.Context, after string) (ids []string, err error) {
-	err = s.query(ctx, aliveAccounts, []any{after, sweepBatch}, func(r *sql.Rows) error {
+	err = s.query(ctx, aliveAccounts, []any{after, sweepBatch}, func(r row) error {
 		var id string
 		err := r.Scan(&id)
 		ids = append(ids, id)
@@ -155,7 +154,7 @@ const reservedTries = `SELECT id FROM tries WHERE account = $1 AND state = 'rese
 // lapseAll records the tries of a held account that will not be settled.
 func (t *tx) lapseAll(account string) (int, error) {
 	var reserved []string
-	err := t.each(reservedTries, func(r *sql.Rows) error {
+	err := t.each(reservedTries, func(r row) error {
 		var id string
 		err := r.Scan(&id)
 		reserved = append(reserved, id)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at
 coalesce(status_index, 0)`
 
 // scanSession reads a session, and what a query selects after its columns.
-func scanSession(r *sql.Rows, more ...any) (credentials.Session, error) {
+func scanSession(r row, more ...any) (credentials.Session, error) {
 	var s credentials.Session
 	var a credentials.Agent
 	var agent, scopes, amr string
@@ -41,31 +40,37 @@ const insertSession = `INSERT INTO sessions (sid, attempt, account, account_name
 agent_issuer, agent_sub, agent_name, agent_email, connector, scopes, ticket, reason, contact, email, owner_sub,
 opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause, status_index)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, 0, '', $28)
-ON CONFLICT (status_index) DO NOTHING`
+ON CONFLICT DO NOTHING`
 
-// open stores a new session and its entry. It gives the session its place in
-// the status list: a random one, and another where that is taken.
-func (t *tx) open(s *credentials.Session, attempt string) error {
+// open stores a new session and its entry, unless the attempt has opened one
+// before. It gives the session its place in the status list: a random one, and
+// another where that is taken.
+func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error) {
 	var a credentials.Agent
 	if s.Agent != nil {
 		a = *s.Agent
 	}
-	for n, try := int64(0), 0; n == 0; try++ {
+	for try := 0; ; try++ {
 		if try == statusTries {
-			return errors.New("no place in the status list is free")
+			return false, errors.New("no place in the status list is free")
 		}
 		s.StatusIndex = t.s.place(try)
-		var err error
-		n, err = t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
+		n, err := t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
 			s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,
 			s.Email, s.OwnerSub, micros(s.OpenedAt), micros(s.EndsAt), s.Idle.Microseconds(), micros(s.ActiveAt), micros(s.DueAt()),
 			micros(s.AuthTime), strings.Join(s.AMR, " "), s.StatusIndex)
 		if err != nil {
-			return err
+			return false, err
+		}
+		if n == 1 {
+			break
+		}
+		if _, taken, err := t.session(selectByAttempt, attempt); err != nil || taken {
+			return false, err
 		}
 	}
-	_, err := t.record(s.Account.ID, credentials.DraftOpened(*s))
-	return err
+	_, err = t.record(s.Account.ID, credentials.DraftOpened(*s))
+	return true, err
 }
 
 const (
@@ -75,7 +80,7 @@ const (
 
 // session reads a session inside the transaction.
 func (t *tx) session(query string, args ...any) (found credentials.Session, ok bool, err error) {
-	err = t.each(query, func(r *sql.Rows) error {
+	err = t.each(query, func(r row) error {
 		ok = true
 		found, err = scanSession(r)
 		return err
@@ -87,7 +92,7 @@ func (t *tx) session(query string, args ...any) (found credentials.Session, ok b
 func (s *Store) Session(ctx context.Context, sid string) (credentials.Session, error) {
 	var out credentials.Session
 	found := false
-	err := s.query(ctx, selectSession, []any{sid}, func(r *sql.Rows) (err error) {
+	err := s.query(ctx, selectSession, []any{sid}, func(r row) (err error) {
 		found = true
 		out, err = scanSession(r)
 		return err
@@ -124,8 +129,7 @@ func (t *tx) live(sid string) (found credentials.Session, ended *credentials.End
 // active counts as activity.
 func (t *tx) active(s *credentials.Session) error {
 	s.ActiveAt = t.now
-	_, err := t.exec(touchSession, s.ID, micros(s.ActiveAt), micros(s.DueAt()))
-	return err
+	return t.put(touchSession, s.ID, micros(s.ActiveAt), micros(s.DueAt()))
 }
 
 // within holds the account, reads the session if it lives, and runs f. An end
@@ -134,7 +138,7 @@ func (s *Store) within(ctx context.Context, account, sid string, f func(*tx, *cr
 	var out credentials.Session
 	var ended *credentials.EndedError
 	err := s.guarded(ctx, func(t *tx) error {
-		if err := t.hold(account); err != nil {
+		if err := t.holdSoon(account); err != nil {
 			return err
 		}
 		var err error
@@ -156,7 +160,7 @@ func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time)
 	return s.within(ctx, account, sid, func(t *tx, found *credentials.Session) error {
 		if proof.After(found.AuthTime) {
 			found.AuthTime = proof
-			if _, err := t.exec(proveSession, sid, micros(proof)); err != nil {
+			if err := t.put(proveSession, sid, micros(proof)); err != nil {
 				return err
 			}
 		}

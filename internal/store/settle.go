@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
@@ -62,8 +61,7 @@ func (s *Store) Settle(ctx context.Context, in credentials.Settlement) (credenti
 // The hour's row is everybody's, so it is the last that is locked.
 func (t *tx) countWrong(in credentials.Settlement) error {
 	n := flag(!in.Closed)
-	_, err := t.exec(countWrong, hour(t.now), n, n*flag(credentials.Weak(in.Digits)))
-	return err
+	return t.put(countWrong, hour(t.now), n, n*flag(credentials.Weak(in.Digits)))
 }
 
 // noMatch settles a wrong try. The one that uses up the agent's day is answered
@@ -101,7 +99,7 @@ func (t *tx) wrong(in credentials.Settlement, why error) error {
 // spend turns a reserved try of these PINs into a wrong one. A PIN is dead when
 // its tries are used up; those are returned.
 func (t *tx) spend(account, pins string) (burned []string, err error) {
-	err = t.each(spendPINs, func(r *sql.Rows) error {
+	err = t.each(spendPINs, func(r row) error {
 		var id string
 		var state credentials.State
 		if err := r.Scan(&id, &state); err != nil {
@@ -137,7 +135,7 @@ func (t *tx) refuse(in credentials.Settlement, why error) error {
 
 // giveBack returns the try to every PIN that it was reserved on.
 func (t *tx) giveBack(in credentials.Settlement, sid string) error {
-	if _, err := t.exec(returnPINs, in.Account, strings.Join(ids(in.PINs), " ")); err != nil {
+	if err := t.put(returnPINs, in.Account, strings.Join(ids(in.PINs), " ")); err != nil {
 		return err
 	}
 	return t.settle(in.ID, tryRight, sid)
@@ -169,7 +167,7 @@ func (t *tx) right(in credentials.Settlement) (out credentials.Outcome, refusal,
 		err = t.entered(in, &out.Session)
 	}
 	if err == nil {
-		_, err = t.exec(forgiveTry, in.Agent.Key(), in.Account)
+		err = t.put(forgiveTry, in.Agent.Key(), in.Account)
 	}
 	return out, nil, err
 }
@@ -178,7 +176,11 @@ func (t *tx) entered(in credentials.Settlement, s *credentials.Session) error {
 	if err := t.giveBack(in, s.ID); err != nil {
 		return err
 	}
-	return t.open(s, "pin/"+in.ID)
+	first, err := t.open(s, "pin/"+in.ID)
+	if err == nil && !first {
+		err = fmt.Errorf("the try has opened a session before: %w", credentials.ErrBusy)
+	}
+	return err
 }
 
 const keepVerified = `UPDATE tries SET verified = $2, verified_at = $3, reason = $4 WHERE id = $1`
@@ -188,7 +190,7 @@ func (t *tx) verified(in credentials.Settlement, v credentials.Verified) error {
 	if err := t.giveBack(in, ""); err != nil {
 		return err
 	}
-	if _, err := t.exec(keepVerified, in.ID, v.Credential, micros(v.At), v.Reason); err != nil {
+	if err := t.put(keepVerified, in.ID, v.Credential, micros(v.At), v.Reason); err != nil {
 		return err
 	}
 	_, err := t.record(in.Account, credentials.DraftVerified(in, v))

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -41,7 +40,7 @@ type SSFStream struct {
 // ssfColumns are in the order of scanSSF.
 const ssfColumns = `id, client, method, endpoint, header, requested, description, status, reason, epoch, n, made_at, verified_at, tries`
 
-func scanSSF(r *sql.Rows) (s SSFStream, err error) {
+func scanSSF(r row) (s SSFStream, err error) {
 	var made, verified int64
 	err = r.Scan(&s.ID, &s.Client, &s.Method, &s.Endpoint, &s.Header, &s.Requested, &s.Description, &s.Status, &s.Reason,
 		&s.cursor.Epoch, &s.cursor.N, &made, &verified, &s.Tries)
@@ -61,7 +60,7 @@ const (
 
 // SSFStreams are a client's streams, in the order in which they were made.
 func (s *Store) SSFStreams(ctx context.Context, client string) (out []SSFStream, err error) {
-	err = s.query(ctx, listSSF, []any{client}, func(r *sql.Rows) error {
+	err = s.query(ctx, listSSF, []any{client}, func(r row) error {
 		found, err := scanSSF(r)
 		out = append(out, found)
 		return err
@@ -97,7 +96,7 @@ func orEmpty(b []byte) []byte {
 // or takes its status into account waits.
 func (t *tx) holdSSF(client, id string) (out SSFStream, err error) {
 	err = credentials.ErrNotFound
-	if failed := t.each(holdSSF, func(r *sql.Rows) error {
+	if failed := t.each(holdSSF, func(r row) error {
 		out, err = scanSSF(r)
 		return err
 	}, id, client); failed != nil {

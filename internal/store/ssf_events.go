@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
 // of each by its id.
 func (s *Store) SSFBehind(ctx context.Context) (map[string]string, error) {
 	out := map[string]string{}
-	err := s.query(ctx, behindSSF, nil, func(r *sql.Rows) error {
+	err := s.query(ctx, behindSSF, nil, func(r row) error {
 		var id, client string
 		err := r.Scan(&id, &client)
 		out[id] = client
@@ -91,7 +90,7 @@ func (s *Store) GatherSSF(ctx context.Context, client, id string, hears func(SSF
 }
 
 func (t *tx) endingsFor(from credentials.Cursor) (at credentials.Cursor, out []credentials.Ending, err error) {
-	err = t.each(gatherSSF, func(r *sql.Rows) error {
+	err = t.each(gatherSSF, func(r row) error {
 		var e credentials.Ending
 		var ended int64
 		var audiences string

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -24,7 +23,7 @@ var dropSSF = `DELETE FROM ssf_events WHERE stream = $1 AND jti IN (` + places(2
 // SSFEvents are the next events of a stream that may be delivered as it stands,
 // oldest first: none where a lease is given and lost.
 func (s *Store) SSFEvents(ctx context.Context, stream string, lease time.Time, limit int) (out []SSFEvent, err error) {
-	err = s.query(ctx, eventsSSF, []any{stream, micros(lease), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, eventsSSF, []any{stream, micros(lease), limit}, func(r row) error {
 		var e SSFEvent
 		var ended, made int64
 		err := r.Scan(&e.JTI, &e.Kind, &e.TXN, &e.SID, &e.What, &e.Text, &ended, &made)
@@ -59,7 +58,7 @@ func (s *Store) TakenSSF(ctx context.Context, stream string, jtis []string) erro
 
 // SSFDue finds streams to which something is to be pushed.
 func (s *Store) SSFDue(ctx context.Context, limit int) (ids []string, err error) {
-	err = s.query(ctx, dueSSF, []any{micros(s.now()), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, dueSSF, []any{micros(s.now()), limit}, func(r row) error {
 		var id, client string
 		err := r.Scan(&id, &client)
 		ids = append(ids, id)
@@ -73,7 +72,7 @@ func (s *Store) SSFDue(ctx context.Context, limit int) (ids []string, err error)
 func (s *Store) LeaseSSF(ctx context.Context, id string, life time.Duration) (out SSFStream, lease time.Time, ok bool, err error) {
 	err = s.verb(ctx, func(t *tx) error {
 		ok, lease = false, t.now.Add(life)
-		return t.each(leaseSSF, func(r *sql.Rows) (err error) {
+		return t.each(leaseSSF, func(r row) (err error) {
 			ok = true
 			out, err = scanSSF(r)
 			return err
@@ -96,7 +95,7 @@ func (s *Store) ReleaseSSF(ctx context.Context, id string, lease time.Time, trie
 func (s *Store) TrimSSF(ctx context.Context, keep time.Duration) (paused []string, err error) {
 	clients := map[string]string{}
 	before := s.now().Add(-keep)
-	err = s.query(ctx, oldSSF, []any{micros(before)}, func(r *sql.Rows) error {
+	err = s.query(ctx, oldSSF, []any{micros(before)}, func(r row) error {
 		var id, client string
 		err := r.Scan(&id, &client)
 		clients[id] = client

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +40,6 @@ type Store struct {
 	secrets             *keys.Secrets
 	clients             map[string]Client
 	wake                chan struct{} // holds one while there may be endings that nobody has read
-	prepared            sync.Map      // statement text → *sql.Stmt, where the engine wants it
 	clockBad            atomic.Bool
 	commits, statements atomic.Int64
 	limit               time.Duration                // of one verb
@@ -100,13 +98,7 @@ func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 }
 
 // Close closes the database. Nothing may use the store afterwards.
-func (s *Store) Close() {
-	s.prepared.Range(func(_, stmt any) bool {
-		_ = stmt.(*sql.Stmt).Close()
-		return true
-	})
-	s.engine.close()
-}
+func (s *Store) Close() { s.engine.close() }
 
 // Engine names the database for people: SQLite or PostgreSQL.
 func (s *Store) Engine() string { return s.engine.name }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -82,10 +81,10 @@ func (s *Store) SweepOnce(ctx context.Context) error {
 }
 
 func (s *Store) sweep(ctx context.Context, query string, until time.Time, f func(ctx context.Context, id, account string) error) error {
-	type row struct{ id, account string }
-	var due []row
-	err := s.query(ctx, query, []any{micros(until), sweepBatch}, func(r *sql.Rows) error {
-		var d row
+	type candidate struct{ id, account string }
+	var due []candidate
+	err := s.query(ctx, query, []any{micros(until), sweepBatch}, func(r row) error {
+		var d candidate
 		err := r.Scan(&d.id, &d.account)
 		due = append(due, d)
 		return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -44,8 +43,16 @@ func (b *sent) columns() []any {
 // agent beside a suspension of them.
 func (t *tx) agent(a credentials.Agent) (suspended bool, err error) {
 	var at int64
-	_, err = t.one(holdAgent, []any{a.Key(), a.Issuer, a.Subject, a.Name, a.Email, micros(t.now)}, &at)
+	if err = t.agentSoon(a, &at); err == nil {
+		err = t.q.settle()
+	}
 	return at != 0, err
+}
+
+// agentSoon is agent by the time that the next statement returns. at is then
+// when they were suspended, 0 if they are not.
+func (t *tx) agentSoon(a credentials.Agent, at *int64) error {
+	return t.soon(holdAgent, func(r row) error { return r.Scan(at) }, a.Key(), a.Issuer, a.Subject, a.Name, a.Email, micros(t.now))
 }
 
 // resolve finds the account of a handle. An unknown one, and one that the
@@ -53,7 +60,7 @@ func (t *tx) agent(a credentials.Agent) (suspended bool, err error) {
 // takes the same steps.
 func (s *Store) resolve(ctx context.Context, try credentials.Try) (string, error) {
 	account := itself
-	err := s.query(ctx, findHandle, []any{try.Handle, try.Owners}, func(r *sql.Rows) error { return r.Scan(&account) })
+	err := s.query(ctx, findHandle, []any{try.Handle, try.Owners}, func(r row) error { return r.Scan(&account) })
 	return account, err
 }
 
@@ -197,7 +204,7 @@ const (
 
 func (t *tx) tryFacts(r credentials.Reservation, suspended bool) (credentials.TryFacts, error) {
 	f := credentials.TryFacts{Now: t.now, Suspended: suspended}
-	err := t.each(recentTries, func(rows *sql.Rows) error {
+	err := t.each(recentTries, func(rows row) error {
 		var at int64
 		err := rows.Scan(&at)
 		f.Recent = append(f.Recent, fromMicros(at))
@@ -229,7 +236,7 @@ func (t *tx) reserve(r *credentials.Reservation) error {
 		return err
 	}
 	r.PINs = nil
-	err = t.each(reservePINs, func(rows *sql.Rows) error {
+	err = t.each(reservePINs, func(rows row) error {
 		var c credentials.Candidate
 		err := rows.Scan(&c.ID, &c.Verifier)
 		r.PINs = append(r.PINs, c)
@@ -238,8 +245,7 @@ func (t *tx) reserve(r *credentials.Reservation) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(nameTried, r.ID, len(r.PINs), strings.Join(ids(r.PINs), " "))
-	return err
+	return t.put(nameTried, r.ID, len(r.PINs), strings.Join(ids(r.PINs), " "))
 }
 
 // keepTry stores the try. Where somebody else's has its id, which can only have

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,12 +14,29 @@ import (
 // write when it ends.
 type tx struct {
 	s     *Store
-	ctx   context.Context
-	q     *sql.Tx
+	q     transaction
 	now   time.Time // taken after the last head row is held
 	heads []*head
 	ended []credentials.Session
-	fresh []string // statements that were not kept yet
+}
+
+// row is what a query found, on either engine.
+type row interface{ Scan(into ...any) error }
+
+// transaction is one of an engine's.
+type transaction interface {
+	// put runs a statement by the time of the next run, settle or commit, after
+	// those that were put before. Its error may come then.
+	put(query string, args []any, scan func(row) error) error
+	// once is put for a statement whose text depends on how much it does, and
+	// which is therefore not kept.
+	once(query string, args []any) error
+	// run runs a statement now and returns the number of rows that it changed.
+	// scan sees every row that comes back.
+	run(query string, args []any, scan func(row) error) (changed int64, err error)
+	settle() error
+	commit() error
+	end() // rolls back what was not committed
 }
 
 // Limits of a verb. It runs detached from the request that asked for it: a
@@ -79,12 +95,12 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err := s.probed("BEGIN"); err != nil {
 		return err
 	}
-	q, err := s.engine.write.BeginTx(ctx, &sql.TxOptions{Isolation: s.engine.isolate})
+	q, err := s.engine.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = q.Rollback() }() // after a panic too; after a commit it does nothing
-	t := &tx{s: s, ctx: ctx, q: q, now: s.now().UTC().Truncate(time.Microsecond)}
+	defer q.end() // after a panic too
+	t := &tx{s: s, q: q, now: s.now().UTC().Truncate(time.Microsecond)}
 	if err = f(t); err == nil {
 		err = t.finish()
 	}
@@ -94,7 +110,7 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err = q.Commit(); err == nil {
+	if err = q.commit(); err == nil {
 		s.commits.Add(1)
 		if s.probe != nil {
 			err = s.probe("COMMITTED")
@@ -103,11 +119,8 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	if len(t.ended) > 0 { // it may be there also where the commit failed
 		s.woken()
 	}
-	if err != nil && !passing(err) {
+	if err != nil && !passing(err) && !errors.Is(err, errUndone) {
 		return fmt.Errorf("%w: %w", credentials.ErrUnknownResult, err)
-	}
-	for _, query := range t.fresh {
-		_, _ = s.statement(ctx, s.engine.write, query) // kept for the next time
 	}
 	return err
 }
@@ -136,130 +149,55 @@ func (t *tx) finish() error {
 	return t.number()
 }
 
-// kept is the key of a statement that is kept prepared.
-type kept struct {
-	db    *sql.DB
-	query string
-}
+// put writes what nobody asks the outcome of but whether it worked, which may be
+// told with the next statement.
+func (t *tx) put(query string, args ...any) error { return t.soon(query, nil, args...) }
 
-// statement returns the statement that is kept for the database, preparing it
-// if it is new.
-func (s *Store) statement(ctx context.Context, db *sql.DB, query string) (*sql.Stmt, error) {
-	if stmt, ok := s.prepared.Load(kept{db, query}); ok {
-		return stmt.(*sql.Stmt), nil
+// soon is put for a query: scan is called by the time that the next statement
+// returns.
+func (t *tx) soon(query string, scan func(row) error, args ...any) error {
+	if err := t.s.probed(query); err != nil {
+		return err
 	}
-	stmt, err := db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	if other, loaded := s.prepared.LoadOrStore(kept{db, query}, stmt); loaded {
-		_ = stmt.Close()
-		return other.(*sql.Stmt), nil
-	}
-	return stmt, nil
+	return t.q.put(query, args, scan)
 }
 
 // exec runs a statement and returns the number of rows that it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
-	result, err := t.run(query, args)
-	if err != nil {
+	if err := t.s.probed(query); err != nil {
 		return 0, fmt.Errorf("%w in %.60q", err, query)
 	}
-	return result.RowsAffected()
-}
-
-func (t *tx) run(query string, args []any) (sql.Result, error) {
-	if err := t.s.probed(query); err != nil {
-		return nil, err
-	}
-	if !t.s.engine.prepare {
-		return t.q.ExecContext(t.ctx, query, args...)
-	}
-	stmt, err := t.prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.ExecContext(t.ctx, args...)
-}
-
-// prepare finds the kept statement, on the transaction's own connection. A new
-// one is kept after the commit: until then t holds the only connection that
-// writes.
-func (t *tx) prepare(query string) (*sql.Stmt, error) {
-	if stmt, ok := t.s.prepared.Load(kept{t.s.engine.write, query}); ok {
-		return t.q.StmtContext(t.ctx, stmt.(*sql.Stmt)), nil
-	}
-	t.fresh = append(t.fresh, query)
-	return t.q.PrepareContext(t.ctx, query)
+	return t.q.run(query, args, nil)
 }
 
 // each calls scan for every row of a query.
-func (t *tx) each(query string, scan func(*sql.Rows) error, args ...any) error {
-	rows, err := t.rows(query, args)
-	if err != nil {
+func (t *tx) each(query string, scan func(row) error, args ...any) error {
+	if err := t.s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
-	return drain(rows, scan)
-}
-
-func (t *tx) rows(query string, args []any) (*sql.Rows, error) {
-	if err := t.s.probed(query); err != nil {
-		return nil, err
-	}
-	if !t.s.engine.prepare {
-		return t.q.QueryContext(t.ctx, query, args...)
-	}
-	stmt, err := t.prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(t.ctx, args...)
+	_, err := t.q.run(query, args, scan)
+	return err
 }
 
 // one reads a single row; found is false when there is none.
 func (t *tx) one(query string, args []any, into ...any) (found bool, err error) {
-	err = t.each(query, func(r *sql.Rows) error {
-		found = true
-		return r.Scan(into...)
-	}, args...)
+	err = t.each(query, scanning(&found, into...), args...)
 	return found, err
 }
 
 // query reads outside any transaction, on the primary, within a verb's time.
-func (s *Store) query(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+func (s *Store) query(ctx context.Context, query string, args []any, scan func(row) error) error {
 	return s.queryWithin(ctx, s.limit, query, args, scan)
 }
 
 // queryWithin is query for what may read a whole table.
-func (s *Store) queryWithin(ctx context.Context, limit time.Duration, query string, args []any, scan func(*sql.Rows) error) error {
+func (s *Store) queryWithin(ctx context.Context, limit time.Duration, query string, args []any, scan func(row) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var rows *sql.Rows
-	err := s.probed(query)
-	if err != nil {
+	if err := s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
-	if s.engine.prepare {
-		var stmt *sql.Stmt
-		if stmt, err = s.statement(ctx, s.engine.read, query); err == nil {
-			rows, err = stmt.QueryContext(ctx, args...)
-		}
-	} else {
-		rows, err = s.engine.read.QueryContext(ctx, query, args...)
-	}
-	if err != nil {
-		return fmt.Errorf("%w in %.60q", err, query)
-	}
-	return drain(rows, scan)
-}
-
-func drain(rows *sql.Rows, scan func(*sql.Rows) error) error {
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
+	return s.engine.look(ctx, query, args, scan)
 }
 
 // micros is a time as the database keeps it: 0 for none.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"time"
 
@@ -27,7 +26,7 @@ ORDER BY ended_at DESC, opened_at DESC, sid DESC LIMIT $3`
 
 // Usable implements credentials.Reader.
 func (s *Store) Usable(ctx context.Context, account string, limit int) (out []credentials.Credential, err error) {
-	err = s.query(ctx, listUsable, []any{account, micros(s.now()), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, listUsable, []any{account, micros(s.now()), limit}, func(r row) error {
 		c, err := scanCredential(r)
 		out = append(out, c)
 		return err
@@ -37,7 +36,7 @@ func (s *Store) Usable(ctx context.Context, account string, limit int) (out []cr
 
 // Visits implements credentials.Reader.
 func (s *Store) Visits(ctx context.Context, account string, limit int) (out []credentials.Visit, err error) {
-	err = s.query(ctx, listVisits, []any{account, micros(s.now()), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, listVisits, []any{account, micros(s.now()), limit}, func(r row) error {
 		var apps string
 		found, err := scanSession(r, &apps)
 		out = append(out, credentials.Visit{Session: found, Apps: strings.Fields(apps)})
@@ -48,7 +47,7 @@ func (s *Store) Visits(ctx context.Context, account string, limit int) (out []cr
 
 // Over implements credentials.Reader.
 func (s *Store) Over(ctx context.Context, account string, since time.Time, limit int) (out []credentials.Session, err error) {
-	err = s.query(ctx, listOver, []any{account, micros(since), limit}, func(r *sql.Rows) error {
+	err = s.query(ctx, listOver, []any{account, micros(since), limit}, func(r row) error {
 		found, err := scanSession(r)
 		out = append(out, found)
 		return err
@@ -74,7 +73,7 @@ func (s *Store) Names(ctx context.Context, account string, sids []string) (map[s
 			}
 		}
 		sids = sids[min(namesAtOnce, len(sids)):]
-		err := s.query(ctx, listNames, args, func(r *sql.Rows) error {
+		err := s.query(ctx, listNames, args, func(r row) error {
 			var sid, of, name string
 			err := r.Scan(&sid, &of, &name)
 			if of == account && name != "" {

@@ -143,7 +143,7 @@ func TestTheOwnersPageIsReadByIndex(t *testing.T) {
 			args[i] = fmt.Sprint(i)
 		}
 		// PostgreSQL reads so few sessions as a whole, and that is right.
-		if plan := w.plan(listNames, args...); w.engine.prepare && !strings.Contains(plan, "sqlite_autoindex_sessions_1") {
+		if plan := w.plan(listNames, args...); w.engine.file && !strings.Contains(plan, "sqlite_autoindex_sessions_1") {
 			t.Errorf("names are read by\n%s", plan)
 		}
 	})
@@ -197,7 +197,7 @@ ticket_misses, NULL FROM credentials, g WHERE id = $1`, c.ID},
 func (w *world) plan(query string, args ...any) string {
 	w.t.Helper()
 	explain := "EXPLAIN QUERY PLAN "
-	if !w.engine.prepare {
+	if !w.engine.file {
 		explain = "EXPLAIN "
 	}
 	rows, err := w.engine.read.QueryContext(w.t.Context(), explain+query, args...)
@@ -209,7 +209,7 @@ func (w *world) plan(query string, args ...any) string {
 	for rows.Next() {
 		var line, skip string
 		into := []any{&line}
-		if w.engine.prepare {
+		if w.engine.file {
 			into = []any{&skip, &skip, &skip, &line}
 		}
 		if err := rows.Scan(into...); err != nil {

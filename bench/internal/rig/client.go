@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // Client is one of those that work at the same time, with connections of its
@@ -19,8 +17,8 @@ import (
 type Client struct {
 	Broker  *Broker
 	name    string
-	agent   string // whom it signs in as
-	http    *http.Client
+	agent   string            // whom it signs in as
+	lines   map[string]*line  // by host
 	n       int               // of what it has made
 	tokens  map[string]string // of the API, by client_id
 	keys    *keySet
@@ -41,32 +39,14 @@ type Minted struct {
 
 // NewClient makes the i-th client.
 func NewClient(b *Broker, name string, i int) *Client {
-	return &Client{Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, http: &http.Client{
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true},
-		Timeout:       30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Client{Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, lines: map[string]*line{}}
 }
-
-// Close lets go of its connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Reply is an answer that has been read.
 type Reply struct {
 	Status int
 	Header http.Header
 	Body   []byte
-}
-
-// Send sends a request and reads the answer.
-func (c *Client) Send(r *http.Request) (Reply, error) {
-	answer, err := c.http.Do(r)
-	if err != nil {
-		return Reply{}, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
-	return Reply{answer.StatusCode, answer.Header, body}, err
 }
 
 // Want is an answer of this status, or an error that says what came.
