@@ -26,11 +26,15 @@ type Feed struct {
 	leaving chan struct{}
 	once    sync.Once
 	streams atomic.Int64
+	crowd   crowd
+	prompt  func(net.Conn) func([]byte) (int, error) // see promptly; tests have connections of their own
 }
 
 // NewFeed makes a feed.
 func NewFeed(l *Log, receipts *Receipts, log *slog.Logger) *Feed {
-	return &Feed{Log: l, Receipts: receipts, Logger: log, keys: make(chan struct{}), leaving: make(chan struct{})}
+	f := &Feed{Log: l, Receipts: receipts, Logger: log, keys: make(chan struct{}), leaving: make(chan struct{}), prompt: promptly}
+	f.crowd.feed = f
+	return f
 }
 
 // Subscriber is the client at the other end of a stream.
@@ -110,6 +114,7 @@ func (f *Feed) Streams() int64 { return f.streams.Load() }
 // returns when they are over, or have had their time.
 func (f *Feed) Close() {
 	f.once.Do(func() { close(f.leaving) })
+	f.crowd.leave()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for until := time.Now().Add(closeWithin); f.Streams() > 0 && time.Now().Before(until); {
@@ -135,45 +140,56 @@ func (s *Subscription) Serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_ = control.SetReadDeadline(time.Time{}) // the server's is for reading a request
-	s.run(r.Context(), func(text []byte) error {
+	defer s.over()
+	out := s.begin(func(text []byte) error {
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where the writer has none, the server's holds
 		if _, err := w.Write(text); err != nil {
 			return err
 		}
 		return control.Flush()
 	})
+	_ = s.feed.follow(r.Context(), out) // whatever it was, the reader comes back to its place
 }
 
-// overConnection writes the answer itself: its head, and the stream until the end
-// of the connection. That the client has gone shows when something is written, a
-// few seconds later at the most.
+// overConnection writes the answer itself: its head, what the reader has missed,
+// and, unless the crowd does, the rest. That the client has gone shows when
+// something is written, a few seconds later at the most.
 func (s *Subscription) overConnection(conn net.Conn, h http.Header) {
-	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Time{})
+	out := s.begin(func(text []byte) error {
+		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		_, err := conn.Write(text)
+		return err
+	})
 	h.Set("Connection", "close")
 	head := bytes.NewBufferString("HTTP/1.1 200 OK\r\nDate: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n")
 	_ = h.Write(head) // into memory
 	head.WriteString("\r\n")
-	write := func(text []byte) error {
-		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		_, err := conn.Write(text)
-		return err
-	}
-	if write(head.Bytes()) != nil {
-		s.over()
+	head.Write(out.buf)
+	out.buf = head.Bytes()
+	m := &member{stream: out, conn: conn, over: s.over, place: -1}
+	if out.flush() != nil {
+		m.close()
 		return
 	}
-	s.run(context.Background(), write)
+	if m.try = s.feed.prompt(conn); m.try == nil || !s.feed.crowd.join(m) {
+		m.alone(s.feed)
+	}
 }
 
-// run writes the stream, by write.
-func (s *Subscription) run(ctx context.Context, write func([]byte) error) {
-	defer s.over()
-	out := &stream{write: write, audience: s.Audience, accepted: s.Accepted}
+// begin finds the reader's place, and gathers what is to be written first.
+func (s *Subscription) begin(write func([]byte) error) *stream {
+	life := time.Until(s.Expires)
+	early := time.Duration(0)
+	if tenth := min(life/10, 10*time.Second); tenth > 0 {
+		early = rand.N(tenth) //nolint:gosec // jitter
+	}
+	out := &stream{write: write, audience: s.Audience, accepted: s.Accepted, until: s.Expires.Add(-early), keys: s.feed.otherKeys()}
 	out.text(retryHint)
 	out.begin(s.LastID, s.view)
-	s.view = View{}                                    // the log's, not this stream's, to keep
-	_ = s.feed.follow(ctx, out, time.Until(s.Expires)) // whatever it was, the reader comes back to its place
+	out.show(s.view)
+	s.view, s.LastID = View{}, "" // the log's, and the request's, not this stream's to keep
+	return out
 }
 
 func (s *Subscription) over() {
@@ -184,29 +200,24 @@ func (s *Subscription) over() {
 // Keys has every reader fetch the JWKS now.
 func (f *Feed) Keys() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	close(f.keys)
 	f.keys = make(chan struct{})
+	f.mu.Unlock()
+	f.crowd.keys()
 }
 
-func (f *Feed) otherKeys() <-chan struct{} {
+func (f *Feed) otherKeys() chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.keys
 }
 
-// follow writes what changes. life is how long the bearer still lives: the
-// stream ends within its last tenth, at a moment of its own.
-func (f *Feed) follow(ctx context.Context, out *stream, life time.Duration) error {
-	early := time.Duration(0)
-	if tenth := min(life/10, 10*time.Second); tenth > 0 {
-		early = rand.N(tenth) //nolint:gosec // jitter
-	}
-	end := time.NewTimer(life - early)
+// follow writes what changes, until the stream's time is over or somebody is.
+func (f *Feed) follow(ctx context.Context, out *stream) error {
+	end := time.NewTimer(time.Until(out.until))
 	defer end.Stop()
 	fresh := time.NewTicker(freshEvery)
 	defer fresh.Stop()
-	keys := f.otherKeys()
 	for {
 		v, changed := f.Log.View()
 		out.show(v)
@@ -215,15 +226,15 @@ func (f *Feed) follow(ctx context.Context, out *stream, life time.Duration) erro
 		}
 		select {
 		case <-changed:
-		case <-keys:
-			keys = f.otherKeys()
-			out.keys()
+		case <-out.keys:
+			out.keys = f.otherKeys()
+			out.text(otherKeys)
 		case <-fresh.C:
 			out.due = true
 		case <-end.C:
 			return nil
 		case <-f.leaving:
-			out.retry(500 + rand.IntN(2500)) //nolint:gosec // jitter
+			out.text(hint())
 			return out.flush()
 		case <-ctx.Done():
 			return ctx.Err()

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -13,6 +14,8 @@ type stream struct {
 	write    func([]byte) error // in time, or not at all
 	audience string
 	accepted time.Time
+	until    time.Time     // the end: within the last tenth of the bearer's life, at a moment of its own
+	keys     chan struct{} // the feed's, when it was last looked at
 
 	epoch  string
 	sent   int64     // everything up to here has been written
@@ -42,7 +45,7 @@ func (s *stream) begin(lastID string, v View) {
 // is one after a restore.
 func (s *stream) reset(v View) {
 	s.epoch, s.sent, s.due = v.Cursor.Epoch, 0, true
-	s.text("event: reset\ndata: {}\n\nevent: keys\ndata: {}\n\n")
+	s.text("event: reset\ndata: {}\n\n" + otherKeys)
 }
 
 // show writes what the reader has not seen of the log, and how fresh that is.
@@ -89,13 +92,12 @@ func (s *stream) ended(e credentials.Ending) {
 	s.text("\"}\n\n")
 }
 
-// keys has the reader fetch the JWKS now.
-func (s *stream) keys() { s.text("event: keys\ndata: {}\n\n") }
+// otherKeys has the reader fetch the JWKS now.
+const otherKeys = "event: keys\ndata: {}\n\n"
 
-func (s *stream) retry(ms int) {
-	s.text("retry: ")
-	s.buf = strconv.AppendInt(s.buf, int64(ms), 10)
-	s.text("\n\n")
+// hint is when to come back, for one of many who are sent away at once.
+func hint() string {
+	return "retry: " + strconv.Itoa(500+rand.IntN(2500)) + "\n\n" //nolint:gosec // jitter
 }
 
 // flush writes what has been gathered. A reader that does not take it in time is
