@@ -25,49 +25,50 @@ type acks struct {
 	mu      sync.Mutex
 	newest  cursor
 	applied instant
-	due     chan struct{}
+	waiting bool        // for the moment of the next receipt
+	due     *time.Timer // which is then
 }
 
-func newAcks() *acks { return &acks{due: make(chan struct{}, 1)} }
+func newAcks() *acks {
+	a := &acks{due: time.NewTimer(time.Hour)}
+	a.due.Stop()
+	return a
+}
 
-// reached notes that everything up to a place is applied.
+// reached notes that everything up to a place is applied. The receipt is sent at a
+// moment that is this instance's own: what a thousand of them say of an ending must
+// not stand in the way of the ending itself, and neither must waking whoever says
+// it. It says how old it is, so nobody looks slower for it.
 func (a *acks) reached(at cursor, now instant) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.newest, a.applied = at, now
-	a.mu.Unlock()
-	select {
-	case a.due <- struct{}{}:
-	default: // it will see this too
+	if !a.waiting {
+		a.waiting = true
+		a.due.Reset(ackAfter + rand.N(ackEvery-ackAfter)) //nolint:gosec // jitter is no secret
 	}
 }
 
+// get is what the receipt says that is to be sent now. What is reached later waits
+// for the next.
 func (a *acks) get() (cursor, instant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.waiting = false
 	return a.newest, a.applied
 }
 
 // acknowledge sends receipts, at most one every ackEvery, each again until it is
-// taken. After a quiet time it waits for a moment that is its own: what a thousand
-// instances say of an ending must not stand in the way of the ending itself. The
-// receipt says how old it is, so nobody looks slower for it.
+// taken.
 func (g *Guard) acknowledge(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.acks.due:
+		case <-g.acks.due.C:
 		}
-		sleep(ctx, ackAfter+rand.N(ackEvery-ackAfter)) //nolint:gosec // jitter is no secret
-		for more := true; more && ctx.Err() == nil; {
-			g.acknowledgeNewest(ctx)
-			sleep(ctx, ackEvery)
-			select {
-			case <-g.acks.due:
-			default:
-				more = false
-			}
-		}
+		g.acknowledgeNewest(ctx)
+		sleep(ctx, ackEvery)
 	}
 }
 

@@ -72,7 +72,7 @@ type Event struct {
 
 // ReadEvents reads a stream to its end.
 func ReadEvents(r io.Reader) (out []Event, err error) {
-	e := newEvents(r, func() {})
+	e := newEvents(r)
 	for {
 		ev, err := e.next()
 		if err != nil {

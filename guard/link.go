@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +16,9 @@ import (
 type link struct {
 	g      *Guard
 	cancel context.CancelCauseFunc
-	alive  *time.Timer // ends the link when it has been silent for too long
+	begun  time.Time
+	heard  atomic.Int64 // when anything came, if only a comment: ns after begun
+	alive  *time.Timer  // ends the link when it has been silent for too long
 
 	sent  instant // when the request was sent: fresh counts from then
 	gap   bool    // there was no other stream before
@@ -32,9 +36,10 @@ var errSilent = errors.New("nothing was heard for too long")
 
 // dial begins a link; gap says that there was none for a while.
 func (g *Guard) dial(ctx context.Context, gap bool) *link {
-	l := &link{g: g, gap: gap, confirmed: make(chan struct{}), done: make(chan struct{})}
+	l := &link{g: g, gap: gap, begun: time.Now(), confirmed: make(chan struct{}), done: make(chan struct{})}
 	ctx, l.cancel = context.WithCancelCause(ctx)
-	l.alive = time.AfterFunc(silence, func() { l.cancel(errSilent) })
+	l.alive = time.AfterFunc(time.Hour, l.listen)
+	l.alive.Reset(silence)
 	renew := make(chan time.Time, 1)
 	l.renew = renew
 	if !g.start(func(context.Context) { l.run(ctx, renew) }) {
@@ -42,6 +47,31 @@ func (g *Guard) dial(ctx context.Context, gap bool) *link {
 		close(l.done)
 	}
 	return l
+}
+
+// listen ends a link that has been silent for too long, or looks again when that
+// could be. So what comes need not set a timer each time.
+func (l *link) listen() {
+	if left := silence - (time.Since(l.begun) - time.Duration(l.heard.Load())); left > 0 {
+		l.alive.Reset(left)
+		return
+	}
+	l.cancel(errSilent)
+}
+
+// hearing is a stream that notes when something comes.
+type hearing struct {
+	from io.Reader
+	l    *link
+}
+
+// Read implements io.Reader.
+func (h hearing) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	if n > 0 {
+		h.l.heard.Store(int64(time.Since(h.l.begun)))
+	}
+	return n, err
 }
 
 // close ends a link and waits for it; nil is none.
@@ -77,7 +107,7 @@ func (l *link) read(ctx context.Context, renew chan<- time.Time) error {
 	left := time.Duration(renewAt*float64(b.life)) - l.sent.since(b.from)
 	timer := time.AfterFunc(max(left, 0), func() { renew <- time.Now() })
 	defer timer.Stop()
-	stream := newEvents(response.Body, func() { l.alive.Reset(silence) })
+	stream := newEvents(hearing{response.Body, l})
 	for {
 		ev, err := stream.next()
 		if err != nil {
@@ -149,13 +179,9 @@ func (l *link) apply(ev event) error {
 }
 
 func (l *link) ended(ev event) {
-	var said struct {
-		SID     string    `json:"sid"`
-		EndedAt time.Time `json:"ended_at"`
-		Cause   string    `json:"cause"`
-	}
 	at, ok := parseCursor(ev.id)
-	if json.Unmarshal(ev.data, &said) != nil || said.SID == "" || !ok {
+	said, err := readTold(ev.data)
+	if err != nil || said.SID == "" || !ok {
 		l.distrust("guard: an ending that is not understood; requests are asked about until the next connection", ev)
 		return
 	}

@@ -29,13 +29,10 @@ var errStream = errors.New("the feed is not one of Server-Sent Events, or is too
 // allows too, is an error here and not the end of a line.
 type events struct {
 	lines *bufio.Reader
-	seen  func() // something has come, if only a comment
 	data  []byte
 }
 
-func newEvents(r io.Reader, seen func()) *events {
-	return &events{lines: bufio.NewReaderSize(r, maxLine), seen: seen}
-}
+func newEvents(r io.Reader) *events { return &events{lines: bufio.NewReaderSize(r, maxLine)} }
 
 // next returns the next event, a retry alone being one without a name. An event
 // that the stream's end cuts off is dropped, as the standard says.
@@ -69,7 +66,7 @@ func (e *events) field(ev *event, line []byte) bool {
 	value = bytes.TrimPrefix(value, []byte(" "))
 	switch string(name) {
 	case "event":
-		ev.name = string(value)
+		ev.name = nameOf(value)
 		return true
 	case "data":
 		e.data = append(append(e.data, value...), '\n')
@@ -86,6 +83,17 @@ func (e *events) field(ev *event, line []byte) bool {
 	return false // a comment, or what the standard says to ignore
 }
 
+// nameOf is an event's name; the usual ones are not made anew each time.
+func nameOf(value []byte) string {
+	switch string(value) {
+	case "ended":
+		return "ended"
+	case "fresh":
+		return "fresh"
+	}
+	return string(value)
+}
+
 // line reads one line without its end; a stream's last one has to have one.
 func (e *events) line() ([]byte, error) {
 	line, err := e.lines.ReadSlice('\n')
@@ -95,7 +103,6 @@ func (e *events) line() ([]byte, error) {
 		}
 		return nil, err
 	}
-	e.seen()
 	line = bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
 	if bytes.IndexByte(line, '\r') >= 0 {
 		return nil, errStream
