@@ -34,7 +34,7 @@ type crowd struct {
 
 // member is a stream over a connection of its own.
 type member struct {
-	*stream
+	stream
 
 	conn  net.Conn
 	try   func([]byte) (int, error) // see promptly
@@ -53,7 +53,7 @@ func (m *member) close() {
 // alone writes a stream by a goroutine of its own.
 func (m *member) alone(f *Feed) {
 	defer m.close()
-	_ = f.follow(context.Background(), m.stream) // whatever it was, the reader comes back to its place
+	_ = f.follow(context.Background(), &m.stream) // whatever it was, the reader comes back to its place
 }
 
 // join takes a stream in; false when the node is shutting down.

@@ -167,8 +167,8 @@ func (s *Subscription) overConnection(conn net.Conn, h http.Header) {
 	head.WriteString("\r\n")
 	head.Write(out.buf)
 	out.buf = head.Bytes()
-	m := &member{stream: out, conn: conn, over: s.over, place: -1}
-	if out.flush() != nil {
+	m := &member{stream: *out, conn: conn, over: s.over, place: -1}
+	if m.flush() != nil {
 		m.close()
 		return
 	}

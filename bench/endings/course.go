@@ -82,11 +82,12 @@ func (c *course) row(ctx context.Context, rate int) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, c.close)() // ends whoever waits
 	took := make([][]time.Time, len(c.apps))
 	var generator sync.WaitGroup
 	generator.Go(func() { c.revoke(ctx, sessions, rate) })
 	err = c.all(func(a *app) (err error) {
-		took[index[a]], err = a.refuse(ctx, sessions, known[index[a]])
+		took[index[a]], err = a.refuse(sessions, known[index[a]])
 		return err
 	})
 	generator.Wait()
@@ -102,14 +103,10 @@ func (c *course) row(ctx context.Context, rate int) error {
 
 // refuse waits for the endings in the order in which they are asked for, and has
 // a request of each refused. Returned is when each had been.
-func (a *app) refuse(ctx context.Context, sessions []*session, known []*guard.Session) ([]time.Time, error) {
+func (a *app) refuse(sessions []*session, known []*guard.Session) ([]time.Time, error) {
 	out := make([]time.Time, len(sessions))
 	for i, s := range sessions {
-		select {
-		case <-known[i].Done():
-		case <-ctx.Done():
-			return nil, errors.New("a guard was not told of an ending")
-		}
+		<-known[i].Done() // also when the guard is closed, because the time is over
 		if got := a.ask(s.request); got.refusal == nil || got.refusal.Code != guard.ErrEnded.Code {
 			return nil, fmt.Errorf("a guard answers for an ended session: %+v", got)
 		}
