@@ -22,6 +22,7 @@ type plan struct {
 	nodes     []int
 	rates     []int // revocations a second
 	during    time.Duration
+	idle      bool
 }
 
 // most bounds the endings of one row: each guard verifies every token first.
@@ -38,6 +39,7 @@ func main() {
 	nodes := flag.String("nodes", "1,3", "how many nodes, on PostgreSQL; SQLite has one")
 	rates := flag.String("rates", "1,100", "revocations a second, one row each")
 	flag.DurationVar(&p.during, "for", 5*time.Second, fmt.Sprintf("how long each row is measured; it is over after %d endings, too", most))
+	flag.BoolVar(&p.idle, "idle", true, "measure what idle streams cost a node, too")
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")
 	var err error
@@ -84,6 +86,9 @@ func run(ctx context.Context, p plan) error {
 	fmt.Printf("%s, %s/%s, %d processors, load %s, %d guards\n\n%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rig.Load(), p.guards, header)
 	costs := true // the same everywhere: measured once
 	for _, name := range p.databases {
+		if name == "none" {
+			continue
+		}
 		for _, n := range p.nodes {
 			if name == "sqlite" && n > 1 {
 				continue
@@ -92,6 +97,11 @@ func run(ctx context.Context, p plan) error {
 				return fmt.Errorf("%s, %d nodes: %w", name, n, err)
 			}
 			costs = false
+		}
+	}
+	if p.idle {
+		if err := idle(ctx, program); err != nil {
+			return fmt.Errorf("idle streams: %w", err)
 		}
 	}
 	fmt.Printf("\nload at the end %s\n", rig.Load())
