@@ -52,20 +52,28 @@ type mint struct {
 	key     string // Idempotency-Key
 }
 
-// apiToken returns a client's own token for the management API, asked once.
+// apiToken is a client's own token for the management API.
+type apiToken struct {
+	text string
+	had  time.Time
+}
+
+// apiToken returns a client's own token for the management API, which is asked
+// for anew long before it expires: some tests take longer than a token lives.
 func (b *broker) apiToken(client app) string {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if token, ok := b.tokens[client.id]; ok {
-		return token
+	if token, ok := b.tokens[client.id]; ok && time.Since(token.had) < time.Minute {
+		return token.text
 	}
+	asked := time.Now()
 	answer := b.post(b.metadataLocked().Token, client, url.Values{"grant_type": {"client_credentials"}})
 	token := answer.field("access_token")
 	if answer.status != http.StatusOK || token == "" {
 		b.t.Fatalf("client_credentials for %s: %d %s", client.id, answer.status, answer.body)
 	}
-	b.tokens[client.id] = token
+	b.tokens[client.id] = apiToken{token, asked}
 	return token
 }
 

@@ -36,7 +36,7 @@ type broker struct {
 	tape  *tape // every exchange with the program
 
 	mu     sync.Mutex
-	tokens map[string]string // API tokens by client
+	tokens map[string]apiToken // by client
 	meta   *metadata
 }
 
@@ -65,7 +65,7 @@ func prepareFor(t testing.TB, dsn string, there *company) *broker {
 	t.Helper()
 	b := &broker{
 		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t), company: there,
-		logs: &output{}, tape: &tape{}, tokens: map[string]string{},
+		logs: &output{}, tape: &tape{}, tokens: map[string]apiToken{},
 	}
 	b.listen(freePort(t))
 	t.Cleanup(func() { b.end() })
@@ -119,7 +119,7 @@ func (b *broker) siblingOn(dsn string) *broker {
 func (b *broker) seenBy(t testing.TB) *broker {
 	return &broker{
 		t: t, dsn: b.dsn, dir: b.dir, file: b.file, env: b.env, nodePort: b.nodePort, issuer: b.issuer, at: b.at,
-		logs: &output{}, tape: &tape{}, tokens: map[string]string{},
+		logs: &output{}, tape: &tape{}, tokens: map[string]apiToken{},
 	}
 }
 
