@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -135,4 +136,36 @@ func (s *script) second(t *testing.T) nodeAfter {
 	s.ask(t, "revoked", &said)
 	s.end(t)
 	return said
+}
+
+// TestACertifiedClientSignsOut: its answer is posted to it, the address of signing
+// out is made by openid-client, and the logout token that comes is read by jose.
+func TestACertifiedClientSignsOut(t *testing.T) {
+	t.Parallel()
+	b, c := startCalled(t, storetest.SQLite(t))
+	b.serve()
+	pin, bye := b.pin("support-pin"), strings.Replace(b.nodeCallback(), "/callback", "/bye", 1)
+	node := runNode(t, "signout.mjs", map[string]string{
+		"issuer": b.issuer, "client_id": "docs", "client_secret": b.docs().secret, "redirect_uri": b.nodeCallback(), "bye": bye, "scope": everyScope,
+		"username": dana.username, "password": staffPassword, "account": pin.Handle, "pin": pin.PIN, "reason": "ticket 4711",
+	})
+	var said struct {
+		SID   string            `json:"sid"`
+		Left  map[string]string `json:"left"`
+		After any               `json:"after"`
+	}
+	node.read(t, &said)
+	if len(said.Left) != 1 || said.Left["state"] != "gone & away" || said.After != 401.0 || said.SID == "" {
+		t.Errorf("signing out: %+v", said)
+	}
+	var logout struct {
+		SID    string                    `json:"sid"`
+		Events map[string]map[string]any `json:"events"`
+		Nonce  any                       `json:"nonce"`
+	}
+	node.ask(t, c.next(t, "docs").token, &logout)
+	if logout.SID != said.SID || logout.Nonce != nil || logout.Events["http://schemas.openid.net/event/backchannel-logout"] == nil {
+		t.Errorf("the logout token: %+v, want session %s", logout, said.SID)
+	}
+	node.end(t)
 }
