@@ -44,7 +44,14 @@ type broker struct {
 // it makes the secrets file first, as an operator does.
 func start(t testing.TB, dsn string) *broker {
 	t.Helper()
+	return startWith(t, dsn, "")
+}
+
+// startWith does it with further clients, as the configuration lists them.
+func startWith(t testing.TB, dsn, clients string) *broker {
+	t.Helper()
 	b := prepare(t, dsn)
+	b.configure("\ntokens: ", clients+"\ntokens: ")
 	if strings.HasPrefix(dsn, "postgres") {
 		if out, err := b.command("secrets", "init", "--config", b.config()).CombinedOutput(); err != nil {
 			t.Fatalf("valetkey secrets init: %v\n%s", err, out)
@@ -52,6 +59,21 @@ func start(t testing.TB, dsn string) *broker {
 	}
 	b.serve()
 	return b
+}
+
+// configure changes a text of the configuration.
+func (b *broker) configure(from, to string) {
+	b.t.Helper()
+	text, err := os.ReadFile(b.config())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if !strings.Contains(string(text), from) {
+		b.t.Fatalf("the configuration has no %q", from)
+	}
+	if err := os.WriteFile(b.config(), []byte(strings.Replace(string(text), from, to, 1)), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // prepare writes the configuration, and has the process ended with the test.

@@ -3,6 +3,8 @@ package e2e
 import (
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -28,6 +30,48 @@ func TestACodeUsedTwiceEndsTheSession(t *testing.T) {
 		wantInvalidGrant(t, "the second use", v.tryExchange(code))
 		b.wantDead("after the second use", got)
 		b.wantAlive("another session of the same credential", other)
+	})
+}
+
+// TestACodeRedeemedFiftyTimesAtOnce, on PostgreSQL at two nodes, gives tokens once,
+// and then they are worth nothing: somebody has seen the code who must not.
+func TestACodeRedeemedFiftyTimesAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		b := start(t, dsn)
+		nodes := []*broker{b}
+		if strings.HasPrefix(dsn, "postgres") {
+			nodes = append(nodes, b.sibling())
+			nodes[1].metadata() // so that nothing is left to fetch
+		}
+		login := b.mint(mint{account: acme, policy: "temporary-login"})
+		other := b.session(agent(1), login)
+		v, code := b.browser().signIn(b.docs(), dana, login)
+		var together sync.WaitGroup
+		answers := make([]exchange, 50)
+		for i := range answers {
+			one := v
+			one.b = nodes[i%len(nodes)]
+			together.Go(func() { answers[i] = one.tryExchange(code) })
+		}
+		together.Wait()
+		var won []tokens
+		for _, answer := range answers {
+			if answer.status == http.StatusOK {
+				var got tokens
+				answer.decode(t, &got)
+				won = append(won, got)
+				continue
+			}
+			wantInvalidGrant(t, "a use besides", answer)
+		}
+		if len(won) != 1 {
+			t.Fatalf("%d of 50 uses give tokens, want 1", len(won))
+		}
+		for _, node := range nodes {
+			node.wantDead("after fifty uses", won[0])
+			node.wantAlive("another session of the same credential", other)
+		}
 	})
 }
 

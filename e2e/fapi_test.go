@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/url"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,14 +110,7 @@ func TestABankSignsIn(t *testing.T) {
 func TestABankSignsInWithNonces(t *testing.T) {
 	t.Parallel()
 	b := prepare(t, storetest.SQLite(t))
-	text, err := os.ReadFile(b.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := strings.Replace(string(text), "code: 60s}", "code: 60s, dpop_nonce: true}", 1)
-	if err := os.WriteFile(b.config(), []byte(with), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.configure("code: 60s}", "code: 60s, dpop_nonce: true}")
 	b.serve()
 	checkBank(t, b, b.asBank(t))
 }
@@ -134,9 +125,7 @@ func (b *broker) asBank(t *testing.T) bankSays {
 	})
 	var said bankSays
 	n.read(t, &said)
-	if err := n.cmd.Wait(); err != nil {
-		t.Errorf("the app ends with %v: %s", err, n.stderr.String())
-	}
+	n.end(t)
 	return said
 }
 

@@ -1,12 +1,6 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -36,6 +30,7 @@ type nodeAfter struct {
 		Status  int    `json:"status"`
 		Message string `json:"message"`
 	}
+	Revoked       int            `json:"revoked"` // status; Python alone says it
 	Introspection map[string]any `json:"introspection"`
 }
 
@@ -71,7 +66,7 @@ func TestACertifiedClientSignsIn(t *testing.T) {
 			} else {
 				given["email"], given["temporary_password"] = minted.Email, minted.Password
 			}
-			node := startNode(t, given)
+			node := runNode(t, "signin.mjs", given)
 			first := node.first(t)
 			checkNode(t, b, first, c.client, who)
 			b.revoke(minted)
@@ -95,13 +90,14 @@ func checkNode(t *testing.T, b *broker, got nodeSays, client string, who person)
 	if got.SilentSID != said.SID {
 		t.Errorf("prompt=none gives session %q, want %q", got.SilentSID, said.SID)
 	}
-	if client != "docs" {
+	if client == "files" {
 		return
 	}
 	if got.Introspection["active"] != true || got.Introspection["sid"] != said.SID {
 		t.Errorf("the client's introspection is %v", got.Introspection)
 	}
-	if got.Renewed.Access == "" || got.Renewed.Refresh == "" || got.Renewed.Refresh == got.Refresh {
+	// What nobody can use a copy of is not replaced.
+	if got.Renewed.Access == "" || got.Renewed.Refresh == "" || (got.Renewed.Refresh == got.Refresh) != (client == "partner") {
 		t.Error("the client's refresh gives no new pair of tokens")
 	}
 }
@@ -125,77 +121,51 @@ func checkNodeAfter(t *testing.T, got nodeAfter, auth string) {
 	}
 }
 
-// node is the running client.
-type node struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr bytes.Buffer
-}
-
-func startNode(t *testing.T, given map[string]string) *node {
-	t.Helper()
-	return runNode(t, "signin.mjs", given)
-}
-
-func runNode(t *testing.T, script string, given any) *node {
-	t.Helper()
-	if _, err := os.Stat("node/node_modules/openid-client"); err != nil {
-		t.Fatal("the Node client's packages are not installed: run `make setup` (or `npm ci` in e2e/node) and the tests again")
-	}
-	argument, err := json.Marshal(given)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{cmd: exec.Command("node", script, string(argument))}
-	n.cmd.Dir = "node"
-	n.cmd.Stderr = &n.stderr
-	n.cmd.SysProcAttr = dieWithParent()
-	if n.in, err = n.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := n.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.out = bufio.NewReader(out)
-	if err := n.cmd.Start(); err != nil {
-		t.Fatalf("starting node: %v: run `make setup` and the tests again", err)
-	}
-	return n
-}
-
-// first waits for the client to have signed in.
-func (n *node) first(t *testing.T) nodeSays {
+// first waits for a client to have signed in.
+func (s *script) first(t *testing.T) nodeSays {
 	t.Helper()
 	var said nodeSays
-	n.read(t, &said)
+	s.read(t, &said)
 	return said
 }
 
-// second tells the client that the credential is revoked.
-func (n *node) second(t *testing.T) nodeAfter {
+// second tells a client that the credential is revoked.
+func (s *script) second(t *testing.T) nodeAfter {
 	t.Helper()
-	if _, err := io.WriteString(n.in, "revoked\n"); err != nil {
-		t.Fatal(err)
-	}
 	var said nodeAfter
-	n.read(t, &said)
-	if err := n.cmd.Wait(); err != nil {
-		t.Errorf("the client ends with %v: %s", err, n.stderr.String())
-	}
+	s.ask(t, "revoked", &said)
+	s.end(t)
 	return said
 }
 
-func (n *node) read(t *testing.T, into any) {
-	t.Helper()
-	line, err := n.out.ReadString('\n')
-	if err != nil {
-		_ = n.in.Close()
-		_ = n.cmd.Wait()
-		t.Fatalf("the client fails: %s", strings.TrimSpace(n.stderr.String()))
+// TestACertifiedClientSignsOut: its answer is posted to it, the address of signing
+// out is made by openid-client, and the logout token that comes is read by jose.
+func TestACertifiedClientSignsOut(t *testing.T) {
+	t.Parallel()
+	b, c := startCalled(t, storetest.SQLite(t))
+	b.serve()
+	pin, bye := b.pin("support-pin"), strings.Replace(b.nodeCallback(), "/callback", "/bye", 1)
+	node := runNode(t, "signout.mjs", map[string]string{
+		"issuer": b.issuer, "client_id": "docs", "client_secret": b.docs().secret, "redirect_uri": b.nodeCallback(), "bye": bye, "scope": everyScope,
+		"username": dana.username, "password": staffPassword, "account": pin.Handle, "pin": pin.PIN, "reason": "ticket 4711",
+	})
+	var said struct {
+		SID   string            `json:"sid"`
+		Left  map[string]string `json:"left"`
+		After any               `json:"after"`
 	}
-	if err := json.Unmarshal([]byte(line), into); err != nil {
-		t.Fatalf("the client says %q: %v", line, err)
+	node.read(t, &said)
+	if len(said.Left) != 1 || said.Left["state"] != "gone & away" || said.After != 401.0 || said.SID == "" {
+		t.Errorf("signing out: %+v", said)
 	}
+	var logout struct {
+		SID    string                    `json:"sid"`
+		Events map[string]map[string]any `json:"events"`
+		Nonce  any                       `json:"nonce"`
+	}
+	node.ask(t, c.next(t, "docs").token, &logout)
+	if logout.SID != said.SID || logout.Nonce != nil || logout.Events["http://schemas.openid.net/event/backchannel-logout"] == nil {
+		t.Errorf("the logout token: %+v, want session %s", logout, said.SID)
+	}
+	node.end(t)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 )
 
-// errScope says that a refresh asks for more than was granted.
-var errScope = errors.New("more than was granted")
+// errScope says that a refresh asks for nothing that was granted.
+var errScope = errors.New("nothing that was granted")
 
 // RefreshToken implements op.Server (RFC 6749 section 6). Every use rotates the
 // token, see credentials.RefreshGrace, unless nobody can use a copy: the client
@@ -32,14 +32,14 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		Hash: hashRefresh(r.Data.RefreshToken), Client: c.ID, Next: hash, TokenID: credentials.NewID(),
 		Proof: held.use(), Key: held.thumbprint(), Proven: !c.Public, Keep: len(c.Keys) > 0,
 		Scope: func(granted string) (string, error) {
-			scope = strings.Fields(granted)
+			had := strings.Fields(granted)
+			scope = had
 			if len(asked) > 0 {
-				if slices.ContainsFunc(asked, func(name string) bool { return !slices.Contains(scope, name) }) {
-					return "", errScope
-				}
-				scope = asked
+				// Libraries repeat all that the app is configured to ask for, though
+				// less was lent. What was not granted is left out, as at the sign-in.
+				scope = slices.DeleteFunc(slices.Clone(asked), func(name string) bool { return !slices.Contains(had, name) })
 			}
-			if scope = p.narrow(scope, scope, c); len(scope) == 0 {
+			if scope = p.narrow(scope, had, c); len(scope) == 0 {
 				return "", errScope
 			}
 			return strings.Join(scope, " "), nil
@@ -47,7 +47,7 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	}
 	session, next, err := p.Store.Refresh(ctx, use)
 	if errors.Is(err, errScope) {
-		return nil, oidc.ErrInvalidScope().WithDescription("a refresh cannot ask for more than was granted and can still be lent")
+		return nil, oidc.ErrInvalidScope().WithDescription("none of that was granted and can still be lent")
 	}
 	if err != nil {
 		return nil, p.publicError(ctx, err)
@@ -56,6 +56,6 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		token = "" // the one that was used stays good
 	}
 	return p.tokens(ctx, session, c, issued{
-		scope: scope, id: use.TokenID, refresh: token, key: held.thumbprint(), openid: slices.Contains(asked, "openid"),
+		scope: scope, id: use.TokenID, refresh: token, key: held.thumbprint(), openid: len(asked) > 0 && slices.Contains(scope, "openid"),
 	})
 }

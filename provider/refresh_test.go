@@ -14,8 +14,9 @@ func (w *world) refresh(client, token string, pairs ...string) reply {
 	return w.post("/token", client, form(append([]string{"grant_type", "refresh_token", "refresh_token", token}, pairs...)...))
 }
 
-// TestARefreshMayAskForLessAndNeverForMore than was granted (RFC 6749 section
-// 6); what it leaves out comes back with the next.
+// TestARefreshMayAskForLessAndNeverForMore than was granted: nothing else is ever
+// given, and who asks for nothing of it is refused (RFC 6749 section 6). What is
+// left out comes back with the next.
 func TestARefreshMayAskForLessAndNeverForMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -25,9 +26,10 @@ func TestARefreshMayAskForLessAndNeverForMore(t *testing.T) {
 		{"", "openid documents.read documents.write"},
 		{"documents.read", "documents.read"},
 		{"openid documents.read documents.read", "openid documents.read"},
+		{"documents.read settings.write email billing.read documents.delete * Documents.write", "documents.read"},
 		{"", "openid documents.read documents.write"},
 	} {
-		for _, more := range []string{"settings.write", "documents.read email", "offline_access", "billing.read", "*", "Documents.read"} {
+		for _, more := range []string{"settings.write", "email settings.write", "offline_access", "billing.read", "*", "Documents.read"} {
 			if got := w.refresh("docs", token, "scope", more); got.Code != http.StatusBadRequest || got.text("error") != "invalid_scope" {
 				t.Errorf("asked for %q: %d %s", more, got.Code, got.Body)
 			}
@@ -190,6 +192,10 @@ func TestAnIDTokenIsMadeOnlyForOpenIDAndWithTheNonce(t *testing.T) {
 	s := w.open("login")
 	if r := w.tokens("docs", s, "scope", "documents.read"); r.text("id_token") != "" {
 		t.Error("an ID token without openid")
+	}
+	less := w.tokens("docs", s, "scope", "documents.read").text("refresh_token")
+	if r := w.refresh("docs", less, "scope", "openid documents.read"); r.Code != http.StatusOK || r.text("id_token") != "" || r.text("scope") != "documents.read" {
+		t.Errorf("a refresh adds openid: %d %s", r.Code, r.Body)
 	}
 	r := w.tokens("docs", s, "nonce", "N<&>\"é")
 	id := w.claims(r.text("id_token"), keys.ForID, keys.TypID)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what `make test` and `make lint` need and this machine lacks:
 #
-#   scripts/setup.sh test    PostgreSQL, PgBouncer, Chromium, Node, a C compiler; the packages of the tests' Node parts
+#   scripts/setup.sh test    PostgreSQL, PgBouncer, Chromium, Node, Python, a C compiler; the packages of the tests'
+#                            parts in Node and, into ./.cache/python, in Python
 #   scripts/setup.sh lint    golangci-lint, into ./bin
 #
 # Does nothing, quickly, when everything is there.
@@ -61,6 +62,21 @@ node_packages() {
   fi
 }
 
+# has_venv reports whether Python can make a folder of packages of its own.
+has_venv() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# python_packages installs e2e/python's packages, unless these very ones are there:
+# only files whose digests the list names, none of which runs code to be built.
+python_packages() {
+  local list=e2e/python/requirements.txt into=.cache/python
+  cmp -s "$list" "$into/installed.txt" && return
+  say "installing $list into $into"
+  rm -rf "$into"
+  python3 -m venv "$into" >&2
+  "$into/bin/python" -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r "$list" </dev/null >&2
+  cp "$list" "$into/installed.txt"
+}
+
 for_tests() {
   local missing=()
   has_postgres || missing+=(postgresql)
@@ -68,6 +84,7 @@ for_tests() {
   has_browser || missing+=(chromium)
   has node || missing+=(nodejs)
   has npm || missing+=(npm)
+  has_venv || missing+=(python3 python3-venv)
   # The race detector needs cgo.
   has gcc || has clang || missing+=(gcc libc6-dev)
   if [ "${#missing[@]}" -gt 0 ]; then
@@ -79,9 +96,17 @@ for_tests() {
     return 1
   fi
 
+  if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    say "e2e/python needs Python 3.10 or newer, and this is $(python3 --version): please install one"
+    return 1
+  fi
+
+  python_packages & # all of this waits for the network, so it may do it at once
+  local python=$!
   node_packages e2e/node
   node_packages e2e/browser
   node_packages internal/connectors/testdata/oidc-provider
+  wait "$python"
 }
 
 is_wanted_lint() { [ -x "$1" ] && "$1" version 2>/dev/null | grep -qF " ${GOLANGCI_LINT#v} "; }

@@ -14,9 +14,10 @@ export class Browser {
     this.#home = home;
   }
 
-  // walk opens url and answers each form in turn until the app is called back.
-  // Where a page has a button named enter, it is pressed.
-  async walk(url, answers) {
+  // walk opens url and answers each form in turn until the app is called back, or
+  // home is reached. Where a page has a button named enter, it is pressed.
+  async walk(url, answers, home = this.#home) {
+    this.#home = home;
     const left = [...answers];
     let page = await this.#go(url);
     for (let step = 0; page && step < MAX_STEPS; step++) {
@@ -27,6 +28,7 @@ export class Browser {
 
   async #answer(page, left) {
     for (const form of page.root.querySelectorAll('form')) {
+      if (form.getAttribute('action') === this.#home) return this.#submit(page.url, form, {}); // response_mode=form_post
       const named = new Set(form.querySelectorAll('[name]').map((field) => field.getAttribute('name')));
       const fields = named.has('enter') ? {} : left.find((one) => Object.keys(one).every((name) => named.has(name)));
       if (!fields) continue;
@@ -67,7 +69,7 @@ export class Browser {
   async #go(url, request = {}) {
     let target = new URL(url);
     for (let step = 0; step < MAX_STEPS; step++) {
-      const home = target.href.startsWith(`${this.#home}?`);
+      const home = target.href === this.#home || target.href.startsWith(`${this.#home}?`);
       const response = await fetch(target, {
         ...request,
         redirect: 'manual',
