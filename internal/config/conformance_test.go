@@ -28,6 +28,11 @@ type plan struct {
 	Resource   struct {
 		URL string `json:"resourceUrl"`
 	} `json:"resource"`
+	SSF struct {
+		Transmitter struct {
+			Issuer string `json:"issuer"`
+		} `json:"transmitter"`
+	} `json:"ssf"`
 	Browser  []planBlock `json:"browser"`
 	Override map[string]struct {
 		Browser []planBlock `json:"browser"`
@@ -95,13 +100,15 @@ func TestConformancePlansFitTheBroker(t *testing.T) {
 		if decoder.DisallowUnknownFields(); decoder.Decode(&p) != nil || decoder.More() {
 			t.Fatalf("%s is no plan", file)
 		}
-		if p.Server.Discovery != c.Issuer+"/.well-known/openid-configuration" || p.Alias == "" || p.Resource.URL != "" && !strings.HasPrefix(p.Resource.URL, c.Issuer+"/") {
+		if p.Server.Discovery != c.Issuer+"/.well-known/openid-configuration" || p.Alias == "" || p.Resource.URL != "" && !strings.HasPrefix(p.Resource.URL, c.Issuer+"/") ||
+			p.SSF.Transmitter.Issuer != "" && p.SSF.Transmitter.Issuer != c.Issuer {
 			t.Errorf("%s is not of %s: %+v", file, c.Issuer, p.Server)
 		}
 		p.Client.fits(t, c, p.Alias)
-		p.Client2.fits(t, c, p.Alias)
-		if p.SecretPost.ID != "" {
-			p.SecretPost.fits(t, c, p.Alias)
+		for _, other := range []planClient{p.SecretPost, p.Client2} {
+			if other.ID != "" {
+				other.fits(t, c, p.Alias)
+			}
 		}
 		blocks := p.Browser
 		for module, override := range p.Override {
@@ -127,6 +134,11 @@ func (p planClient) fits(t *testing.T, c *Config, alias string) {
 	client := c.Clients[i]
 	if client.Secret.Reveal() != p.Secret || (p.Secret == "") != (len(p.JWKS.Keys) == 1) {
 		t.Errorf("%s cannot prove who it is", p.ID)
+	}
+	for _, uri := range slices.Concat(client.PostLogoutRedirectURIs, client.SSFPushURIs, []string{client.BackchannelLogoutURI}) {
+		if uri != "" && !strings.Contains(uri, "/test/a/"+alias+"/") {
+			t.Errorf("%s is called at %s, and the plan's alias is %s", p.ID, uri, alias)
+		}
 	}
 	for _, uri := range client.RedirectURIs {
 		if !strings.Contains(uri, "/test/a/"+alias+"/callback") {
