@@ -181,6 +181,22 @@ func TestTheConformancePlansDriveOurPages(t *testing.T) {
 		target, _ := b.authorize("client_id", "conformance-1", "redirect_uri", callback+"/"+path.Base(module))
 		open(browser, t, looks[0]).visit(oidcc.Override[module].Browser, target)
 	}
+	t.Run("signed out", func(t *testing.T) {
+		tab, logout := open(browser, t, looks[0]), read("logout.json")
+		signedOut := logout.Override["oidcc-rp-initiated-logout-no-params"].Browser
+		for _, visit := range []struct {
+			blocks []block
+			query  string
+		}{{logout.Browser, "?state=x&post_logout_redirect_uri=" + url.QueryEscape(callback+"?foo=bar")}, {signedOut, ""}} {
+			if got := answer(t, tab, logout.Browser, none...); got.Get("code") == "" {
+				t.Errorf("the suite is called back with %v", got)
+			}
+			tab.visit(visit.blocks, b.issuer+"/logout"+visit.query)
+		}
+		if got := answer(t, tab, logout.Browser, "prompt", "none"); got.Get("error") == "" {
+			t.Errorf("after signing out the suite is called back with %v", got)
+		}
+	})
 	t.Run("the user rejects", func(t *testing.T) {
 		got := answer(t, open(browser, t, looks[0]), fapi.Override["fapi2-security-profile-final-user-rejects-authentication"].Browser)
 		if got.Get("error") != "access_denied" {
