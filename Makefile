@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build test race e2e faults bench-endings lint fuzz-short vulncheck setup clean
+.PHONY: build test race e2e faults hammer bench-endings lint fuzz-short vulncheck setup clean
 
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
@@ -26,6 +26,9 @@ e2e: setup        ## only the tests that drive the built program from outside
 
 faults:           ## the tests of what breaks, in their long form
 	$(GO) test -count=1 -timeout 30m -tags faults -run 'TestFault' ./e2e/...
+
+hammer:           ## 250,000 malformed requests to every route, on each database
+	$(GO) test -count=1 -timeout 30m -tags hammer -run 'TestHammer' ./e2e/
 
 bench:            ## rates, times, processor time and commits of everything the broker does
 	$(GO) run ./bench

@@ -52,13 +52,19 @@ func startWith(t testing.TB, dsn, clients string) *broker {
 	t.Helper()
 	b := prepare(t, dsn)
 	b.configure("\ntokens: ", clients+"\ntokens: ")
-	if strings.HasPrefix(dsn, "postgres") {
+	b.begin()
+	return b
+}
+
+// begin serves for the first time.
+func (b *broker) begin() {
+	b.t.Helper()
+	if strings.HasPrefix(b.dsn, "postgres") {
 		if out, err := b.command("secrets", "init", "--config", b.config()).CombinedOutput(); err != nil {
-			t.Fatalf("valetkey secrets init: %v\n%s", err, out)
+			b.t.Fatalf("valetkey secrets init: %v\n%s", err, out)
 		}
 	}
 	b.serve()
-	return b
 }
 
 // configure changes a text of the configuration.

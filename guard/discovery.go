@@ -17,6 +17,8 @@ type broker struct {
 	Introspection string `json:"introspection_endpoint"`
 	Revocation    string `json:"revocation_endpoint"`
 	EndSession    string `json:"end_session_endpoint"`
+	PAR           string `json:"pushed_authorization_request_endpoint"` // RFC 9126
+	MustPush      bool   `json:"require_pushed_authorization_requests"`
 }
 
 // discovery asks for the endpoints when they are first needed, and again until
@@ -72,7 +74,8 @@ func (b *broker) check(issuer string) error {
 			return fmt.Errorf("%s is %q, which is not at %s", name, endpoint, home)
 		}
 	}
-	for name, endpoint := range map[string]string{"authorization_endpoint": b.Authorization, "revocation_endpoint": b.Revocation, "end_session_endpoint": b.EndSession} {
+	for name, endpoint := range map[string]string{"authorization_endpoint": b.Authorization, "revocation_endpoint": b.Revocation, "end_session_endpoint": b.EndSession,
+		"pushed_authorization_request_endpoint": b.PAR} {
 		if at, err := origin(endpoint); endpoint != "" && (err != nil || at != home) {
 			return fmt.Errorf("%s is %q, which is not at %s", name, endpoint, home)
 		}

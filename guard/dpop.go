@@ -33,8 +33,12 @@ type proof struct {
 }
 
 // bound checks that who sends a token may: a bound one needs a proof for this
-// request (RFC 9449 section 7), and any other none.
-func (g *Guard) bound(t *token, r *http.Request) error {
+// request (RFC 9449 section 7), and any other none. The login has its own tokens
+// from the broker or from a cookie that it sealed, and holds their key itself.
+func (g *Guard) bound(t *token, c carried, r *http.Request) error {
+	if source := g.source.Load(); t.jkt != "" && c.scheme == "" && source != nil && source.holds(t.jkt) {
+		return nil
+	}
 	if t.jkt == "" {
 		if r != nil && (hasScheme(r, "dpop") || len(r.Header.Values("DPoP")) > 0) {
 			return errDPoP

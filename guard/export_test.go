@@ -34,18 +34,20 @@ func NewWithClocks(ctx context.Context, cfg Config, c *Clocks) (*Guard, error) {
 }
 
 func (g *Guard) Verify(ctx context.Context, raw string, r *http.Request) (*Session, error) {
-	return g.verify(ctx, raw, r)
+	return g.verify(ctx, carried{raw, "bearer"}, r)
 }
 func (g *Guard) Payload(ctx context.Context, raw, typ string, algs ...string) ([]byte, error) {
 	return g.payload(ctx, raw, typ, algs...)
 }
-func (g *Guard) Carry(source func(*http.Request) (string, bool)) { g.carry(source) }
-func (g *Guard) Fresh() bool                                     { return g.isFresh(g.clock.read()) }
-func (g *Guard) End(sid string)                                  { g.end(sid) }
-func (g *Guard) EndAt(sid string, at time.Time)                  { g.ledger.end(sid, Ending{At: at}) }
-func (g *Guard) Forget()                                         { g.cache.clear() }
-func (g *Guard) CacheAtMost(n int)                               { g.cache.most = n }
-func (g *Guard) Queued() int                                     { return len(g.actions.wait) }
+func (g *Guard) Carry(source func(*http.Request) (string, bool)) {
+	g.carry(tokenSource{source, func(string) bool { return false }})
+}
+func (g *Guard) Fresh() bool                    { return g.isFresh(g.clock.read()) }
+func (g *Guard) End(sid string)                 { g.end(sid) }
+func (g *Guard) EndAt(sid string, at time.Time) { g.ledger.end(sid, Ending{At: at}) }
+func (g *Guard) Forget()                        { g.cache.clear() }
+func (g *Guard) CacheAtMost(n int)              { g.cache.most = n }
+func (g *Guard) Queued() int                    { return len(g.actions.wait) }
 func (g *Guard) Cached() int {
 	g.cache.mu.RLock()
 	defer g.cache.mu.RUnlock()

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -16,12 +17,19 @@ import (
 )
 
 // Config says who the app is and whom it trusts. Issuer, Audience, ClientID and
-// ClientSecret are required; everything else has a default that is safe.
+// ClientSecret, or a Key instead, are required; everything else has a default that
+// is safe.
 type Config struct {
 	Issuer       string // the broker, as its configuration writes it: https, or http on loopback
 	Audience     string // the aud of this app's access tokens
 	ClientID     string // of a client with that audience, grants: [client_credentials], api: [endings.read, actions.write]
 	ClientSecret string
+	// Key proves who the client is in place of a ClientSecret (private_key_jwt, RFC
+	// 7523): P-256, Ed25519 or RSA, which signs by PS256. It may lie elsewhere, such as
+	// in a key management service. Its public part is in the client's jwks; KeyID is
+	// its kid there, if it has one.
+	Key   crypto.Signer
+	KeyID string
 
 	// MaxStaleness is how old the knowledge of endings may be; when it is older
 	// the broker is asked about each request. Default 10 s, at most 2 min. The
@@ -66,6 +74,7 @@ const (
 type Guard struct {
 	cfg    Config
 	log    *slog.Logger
+	app    client
 	client *http.Client // for requests
 	stream *http.Client // for the feed, which has no end
 	clock  *clock
@@ -104,9 +113,13 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
+	app, err := newClient(cfg.ClientID, cfg.ClientSecret, cfg.Key, cfg.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
 	g := &Guard{
-		cfg: cfg, log: cfg.Logger, clock: c, keys: cfg.Keys,
-		client: newClient(cfg.HTTPClient, timeout), stream: newClient(cfg.HTTPClient, 0),
+		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
+		client: newTransport(cfg.HTTPClient, timeout), stream: newTransport(cfg.HTTPClient, 0),
 		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
@@ -130,8 +143,8 @@ func (c *Config) complete() error {
 		c.Instance = rand.Text()
 	}
 	switch {
-	case c.Audience == "" || c.ClientID == "" || c.ClientSecret == "":
-		return errors.New("an Audience, a ClientID and a ClientSecret are required: those of the app's client in the broker's configuration")
+	case c.Audience == "" || c.ClientID == "" || c.ClientSecret == "" && c.Key == nil:
+		return errors.New("an Audience, a ClientID and a ClientSecret (or a Key) are required: those of the app's client in the broker's configuration")
 	case c.MaxStaleness < 0 || c.MaxStaleness > replayMargin:
 		return fmt.Errorf("the MaxStaleness is %s, and can be %s at most", c.MaxStaleness, replayMargin)
 	case !utf8.ValidString(c.Instance) || utf8.RuneCountInString(c.Instance) > 100 || strings.ContainsFunc(c.Instance, unicode.IsControl):
@@ -191,5 +204,9 @@ func (g *Guard) rest(ctx context.Context) {
 // found, before the guard serves.
 func (g *Guard) carry(source tokenSource) { g.source.Store(&source) }
 
-// tokenSource finds the support token that a browser carries.
-type tokenSource func(*http.Request) (raw string, found bool)
+// tokenSource finds the support token that a browser carries, and knows the keys
+// that such tokens may be bound to.
+type tokenSource struct {
+	find  func(*http.Request) (raw string, found bool)
+	holds func(jkt string) bool
+}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"crypto"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -23,10 +24,20 @@ type LoginConfig struct {
 	Keys [][]byte
 
 	// ClientID and ClientSecret are those of the client with the RedirectURI and
-	// the audience of the guard; default: the guard's own. A ClientID without a
-	// ClientSecret is a public client.
+	// the audience of the guard; default: the guard's own, with its Key. A ClientID
+	// with neither ClientSecret nor Key is a public client. Key and KeyID are as in
+	// [Config].
 	ClientID     string
 	ClientSecret string
+	Key          crypto.Signer
+	KeyID        string
+	// PAR pushes the authorization request to the broker, so that a browser can
+	// neither read nor change it (RFC 9126). It is for a client with require.par; a
+	// broker that takes no other requests is pushed them anyway.
+	PAR bool
+	// DPoP has the tokens bound to a key that is derived from Keys (RFC 9449): whoever
+	// gets hold of one cannot use it. It is for a client with require.dpop, too.
+	DPoP bool
 	// Scopes are asked for besides openid: everything that the app can do. What was
 	// not lent is not given. At least one is required.
 	Scopes []string
@@ -53,7 +64,9 @@ type Login struct {
 	guard    *Guard
 	cfg      LoginConfig
 	callback string // the path of the RedirectURI
+	client   client
 	cookies  *cookies
+	prover   *prover // nil: tokens are not bound
 	csrf     *http.CrossOriginProtection
 	renewals renewals
 	style    string // path of the banner's stylesheet
@@ -75,11 +88,14 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 	if l.cookies, err = newCookies(cfg.Keys, insecure); err != nil {
 		return nil, err
 	}
+	if err := l.identify(); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
 	l.style = l.cfg.StartPath + "/banner-" + bannerHash[:16] + ".css"
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	g.carry(l.carried)
+	g.carry(tokenSource{l.carried, l.prover.holds})
 	g.cfg.Refuse = l.refuser(g.cfg.Refuse)
 	return l, nil
 }
@@ -92,12 +108,22 @@ func (l *Login) defaults() {
 			*value = preset
 		}
 	}
-	if l.cfg.ClientID == "" {
-		l.cfg.ClientID, l.cfg.ClientSecret = l.guard.cfg.ClientID, l.guard.cfg.ClientSecret
-	}
 	if l.cfg.Page == nil {
 		l.cfg.Page = plainPage
 	}
+}
+
+// identify finds who the login is at the broker, and what it binds its tokens to.
+func (l *Login) identify() (err error) {
+	if l.cfg.ClientID == "" && l.cfg.ClientSecret == "" && l.cfg.Key == nil {
+		l.cfg.ClientID, l.client = l.guard.cfg.ClientID, l.guard.app
+	} else if l.client, err = newClient(l.cfg.ClientID, l.cfg.ClientSecret, l.cfg.Key, l.cfg.KeyID); err != nil {
+		return err
+	}
+	if l.cfg.DPoP {
+		l.prover, err = newProver(l.cfg.Keys)
+	}
+	return err
 }
 
 func (l *Login) check() error {

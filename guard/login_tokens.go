@@ -37,7 +37,7 @@ func (l *Login) exchange(r *http.Request, t trip, code string) (kept, error) {
 	// A code is good once: whoever closes the tab now must not waste it half way.
 	ctx := context.WithoutCancel(r.Context())
 	got, err := l.ask(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {code},
-		"redirect_uri": {l.cfg.RedirectURI}, "code_verifier": {t.Verifier}})
+		"redirect_uri": {l.cfg.RedirectURI}, "code_verifier": {t.Verifier}}, "")
 	if errors.Is(err, errOver) {
 		return kept{}, fmt.Errorf("%w: the code is not good, or not any more", errAnswer)
 	}
@@ -61,11 +61,11 @@ func (l *Login) exchange(r *http.Request, t trip, code string) (kept, error) {
 // session is over; with any other error that is not known.
 func (l *Login) renew(ctx context.Context, k kept) (kept, error) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {k.Refresh}}
-	got, err := l.ask(ctx, form)
+	got, err := l.ask(ctx, form, k.Access)
 	if errors.Is(err, errLost) {
 		// The broker may have given the next token to nobody. It repeats itself
 		// for 30 seconds; after that the same question would end the session.
-		got, err = l.ask(ctx, form)
+		got, err = l.ask(ctx, form, k.Access)
 	}
 	if err != nil {
 		return kept{}, err
@@ -86,13 +86,13 @@ func (l *Login) renew(ctx context.Context, k kept) (kept, error) {
 // errLost says that no answer came.
 var errLost = errors.New("the broker does not answer")
 
-// ask asks the token endpoint.
-func (l *Login) ask(ctx context.Context, form url.Values) (tokens, error) {
+// ask asks the token endpoint; access is the token that is to be renewed, if any.
+func (l *Login) ask(ctx context.Context, form url.Values, access string) (tokens, error) {
 	at, err := l.guard.broker(ctx)
 	if err != nil {
 		return tokens{}, err
 	}
-	status, body, err := l.post(ctx, at.Token, form)
+	status, body, err := l.postProven(ctx, at.Token, form, access)
 	if err != nil {
 		return tokens{}, fmt.Errorf("%w: %w", errLost, err)
 	}
@@ -108,39 +108,36 @@ func (l *Login) ask(ctx context.Context, form url.Values) (tokens, error) {
 		return tokens{}, fmt.Errorf("the token endpoint answers %d %q", status, cut(said.Error))
 	case err != nil:
 		return tokens{}, fmt.Errorf("the token endpoint's answer: %w", err)
-	case said.Access == "" || !strings.EqualFold(said.Type, "Bearer"):
-		return tokens{}, fmt.Errorf("the token endpoint gives a token of type %q; the login needs a client without require.dpop", cut(said.Type))
+	case said.Access == "" || !strings.EqualFold(said.Type, l.tokenType()):
+		return tokens{}, fmt.Errorf("the token endpoint gives a token of type %q, not %s: check LoginConfig.DPoP and the client's require.dpop", cut(said.Type), l.tokenType())
 	}
 	return said.tokens, nil
 }
 
-// post sends a form as this client (RFC 6749 section 2.3.1).
-func (l *Login) post(ctx context.Context, to string, form url.Values) (int, []byte, error) {
-	if l.cfg.ClientSecret == "" {
-		form.Set("client_id", l.cfg.ClientID)
+// tokenType is that of the tokens that this login takes (RFC 6749 section 7.1): none
+// that are not bound where they are to be.
+func (l *Login) tokenType() string {
+	if l.prover != nil {
+		return "DPoP"
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/json")
-	if l.cfg.ClientSecret != "" {
-		r.SetBasicAuth(url.QueryEscape(l.cfg.ClientID), url.QueryEscape(l.cfg.ClientSecret))
-	}
-	return l.guard.do(r)
+	return "Bearer"
 }
 
 // entered verifies the access token that came, and that it came for this app.
 func (l *Login) entered(ctx context.Context, got tokens) (*Session, error) {
-	s, err := l.guard.verify(ctx, got.Access, nil)
-	if err != nil {
+	t, err := l.guard.admit(ctx, got.Access)
+	if err == nil {
+		err = l.guard.bound(t, carried{raw: got.Access}, nil)
+	}
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if s.ClientID != l.cfg.ClientID {
+	case t.session.ClientID != l.cfg.ClientID:
 		return nil, fmt.Errorf("%w: the access token was issued to another client", errAnswer)
+	case l.prover != nil && t.jkt == "":
+		return nil, fmt.Errorf("%w: the access token is not bound to the key", errAnswer)
 	}
-	return s, nil
+	return &t.session, nil
 }
 
 // idClaims are what is believed of an ID token. It says who the agent is in the

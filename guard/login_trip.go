@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,8 +78,27 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		l.unreachable(w, r, err)
 		return
 	}
-	challenge := sha256.Sum256([]byte(t.Verifier))
 	query := to.Query()
+	maps.Copy(query, l.request(t, hint))
+	if l.cfg.PAR || at.MustPush {
+		if query, err = l.push(r.Context(), at, query); err != nil {
+			l.unreachable(w, r, err)
+			return
+		}
+	}
+	to.RawQuery = query.Encode()
+	if err := l.putTrip(w, r, t); err != nil {
+		l.broken(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// request is what the broker is asked for.
+func (l *Login) request(t trip, hint string) url.Values {
+	challenge := sha256.Sum256([]byte(t.Verifier))
+	query := url.Values{}
 	for name, value := range map[string]string{
 		"response_type": "code", "client_id": l.cfg.ClientID, "redirect_uri": l.cfg.RedirectURI,
 		"scope": strings.Join(append([]string{"openid"}, l.cfg.Scopes...), " "), "state": t.State, "nonce": t.Nonce,
@@ -92,13 +112,10 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 	if hint != "" {
 		query.Set("login_hint", hint)
 	}
-	to.RawQuery = query.Encode()
-	if err := l.putTrip(w, r, t); err != nil {
-		l.broken(w, r, err)
-		return
+	if l.prover != nil { // so that the code is worth nothing without the key, either
+		query.Set("dpop_jkt", l.prover.jkts[0])
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+	return query
 }
 
 // putTrip keeps a trip in the browser, and of those begun before the newest

@@ -135,7 +135,7 @@ func (g *Guard) tokenOf(r *http.Request) (c carried, found bool, err error) {
 		}
 	}
 	if source := g.source.Load(); !found && source != nil {
-		c.raw, found = (*source)(r)
+		c.raw, found = source.find(r)
 	}
 	return c, found, nil
 }

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +24,8 @@ type answer struct {
 	body   []byte
 }
 
-// newClient follows no redirect: where the broker is, the configuration says.
-func newClient(from *http.Client, limit time.Duration) *http.Client {
+// newTransport follows no redirect: where the broker is, the configuration says.
+func newTransport(from *http.Client, limit time.Duration) *http.Client {
 	client := &http.Client{Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if from != nil {
 		client.Transport = from.Transport
@@ -54,17 +53,9 @@ func (g *Guard) do(r *http.Request) (status int, body []byte, err error) {
 	return a.status, a.body, err
 }
 
-// form makes a POST to one of the broker's OAuth endpoints, with the client's
-// credentials (client_secret_basic, RFC 6749 section 2.3.1).
+// form makes a POST to one of the broker's OAuth endpoints, as the guard's client.
 func (g *Guard) form(ctx context.Context, endpoint string, values url.Values) (*http.Request, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(values.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	secret := url.QueryEscape(g.cfg.ClientID) + ":" + url.QueryEscape(g.cfg.ClientSecret)
-	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(secret)))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return r, nil
+	return g.app.form(ctx, endpoint, g.cfg.Issuer, g.wall(), values)
 }
 
 // origin checks that a URL is https, or http on loopback, and returns scheme and

@@ -9,14 +9,14 @@ import (
 )
 
 // verify opens a support token. Every error is a *Refusal. The request is for
-// DPoP; nil where there is none, which refuses bound tokens. The session is shared
-// by all requests with this token: handlers are given a copy.
-func (g *Guard) verify(ctx context.Context, raw string, r *http.Request) (*Session, error) {
-	t, err := g.admit(ctx, raw)
+// DPoP; nil where there is none, which refuses bound tokens but those of a login.
+// The session is shared by all requests with this token: handlers are given a copy.
+func (g *Guard) verify(ctx context.Context, c carried, r *http.Request) (*Session, error) {
+	t, err := g.admit(ctx, c.raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.bound(t, r); err != nil {
+	if err := g.bound(t, c, r); err != nil {
 		return nil, err
 	}
 	return &t.session, nil

@@ -35,7 +35,7 @@ func (g *Guard) Wrap(next http.Handler, ownAuth func(http.Handler) http.Handler)
 			return
 		}
 		if err == nil {
-			err = g.serve(w, r, next, carried.raw)
+			err = g.serve(w, r, next, carried)
 		}
 		if err != nil {
 			g.refuse(w, r, err)
@@ -48,8 +48,8 @@ func (g *Guard) Wrap(next http.Handler, ownAuth func(http.Handler) http.Handler)
 type ownKey struct{ g *Guard }
 
 // serve gives a request of a support session to next, or says why not.
-func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler, raw string) error {
-	shared, err := g.verify(r.Context(), raw, r)
+func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler, c carried) error {
+	shared, err := g.verify(r.Context(), c, r)
 	if err != nil {
 		return err
 	}

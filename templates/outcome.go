@@ -3,6 +3,7 @@ package templates
 import (
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -31,11 +32,26 @@ type summaryView struct {
 
 // Summary writes the page that says what is about to be entered.
 func (s *Set) Summary(w io.Writer, p Summary) error {
-	title := "You are about to enter " + p.Account
+	existing := ""
 	if p.Existing {
-		title = "You are already in " + p.Account + " in this browser"
+		existing = "existing"
 	}
-	return s.render(w, "summary", title, false, summaryView{p, newClock(p.EndsAt, p.Now)})
+	c := newClock(p.EndsAt, p.Now)
+	name := append([]string{"summary", s.signIn(), existing, p.Client, p.Agent.Connector, strings.Join(p.Can, "\x01")}, p.Never...)
+	texts := []string{p.Request, p.Account, p.Handle, p.Contact, p.Ticket, p.Agent.Name, c.Ends, c.Now, c.Until, c.Left}
+	return s.sketches.write(w, name, texts, func(w io.Writer, t []string) error {
+		q := p
+		q.Request, q.Account, q.Handle, q.Contact, q.Ticket, q.Agent.Name = t[0], t[1], t[2], t[3], t[4], t[5]
+		return s.summary(w, summaryView{q, clock{Ends: t[6], Now: t[7], Until: t[8], Left: t[9]}})
+	})
+}
+
+func (s *Set) summary(w io.Writer, v summaryView) error {
+	title := "You are about to enter " + v.Account
+	if v.Existing {
+		title = "You are already in " + v.Account + " in this browser"
+	}
+	return s.render(w, "summary", title, false, v)
 }
 
 // Failure is a page for what cannot go on, in plain words. It carries no

@@ -33,6 +33,18 @@ type redeemView struct {
 // Redeem writes the page with both forms. A block shuts the PIN form whatever
 // Open says: wrong passwords cost no tries, so they are never what is used up.
 func (s *Set) Redeem(w io.Writer, p Redeem) error {
+	if p.Account+p.Email+p.Reason != "" || p.Problem.any() || !opaque(p.Request) || !opaque(p.Form) {
+		return s.drawRedeem(w, p)
+	}
+	return s.sketches.write(w, []string{"redeem", s.signIn(), p.Client, p.Agent.Connector, p.Open}, []string{p.Request, p.Form, p.Agent.Name},
+		func(w io.Writer, t []string) error {
+			q := p
+			q.Request, q.Form, q.Agent.Name = t[0], t[1], t[2]
+			return s.drawRedeem(w, q)
+		})
+}
+
+func (s *Set) drawRedeem(w io.Writer, p Redeem) error {
 	v := redeemView{Redeem: p, OpenLogin: p.Open == "password" && !p.Problem.Blocked}
 	login := LoginForm{Request: p.Request, Form: p.Form, Email: p.Email}
 	pin := p

@@ -1,7 +1,6 @@
 // Package templates owns what support staff and account owners see: the pages,
 // their style sheets, their scripts and the words on them. Everything is embedded and
-// parsed once, in [New]; after that a [Set] is read only and safe for many
-// requests at once.
+// parsed once, in [New]; after that a [Set] is safe for many requests at once.
 //
 // It knows nothing of sign-ins, credentials or HTTP: a caller fills one struct
 // per page and calls the method of the same name. It may import the standard
@@ -91,6 +90,8 @@ type Set struct {
 	ownerStyle, ownerScript string
 
 	postScript string // of the page that sends its own form
+
+	sketches *sketches
 }
 
 // New parses all pages and computes the style sheet for the brand. It fails on
@@ -105,7 +106,7 @@ func New(brand Brand) (*Set, error) {
 	if err := checkHelp(brand.Help); err != nil {
 		return nil, fmt.Errorf("brand.help: %w", err)
 	}
-	s := &Set{brand: brand, assets: map[string]Asset{}}
+	s := &Set{brand: brand, assets: map[string]Asset{}, sketches: newSketches()}
 	s.style = s.add("style", ".css", "text/css; charset=utf-8", []byte(accentCSS(accent)+styleText))
 	s.script = s.add("app", ".js", "text/javascript; charset=utf-8", scriptText)
 	s.ownerStyle = s.add("owner", ".css", "text/css; charset=utf-8", ownerStyleText)

@@ -37,8 +37,36 @@ type signInView struct {
 	Login  *form
 }
 
+// fresh reports that nothing was typed or refused before, and that the unseen
+// values are opaque: the same page for everybody, but for them.
+func (p SignIn) fresh() bool {
+	return p.Username == "" && !p.Problem.any() && opaque(p.Request) && (p.Holder == nil ||
+		p.Holder.Request == p.Request && opaque(p.Holder.Form) && p.Holder.Email+p.Holder.Reason == "" && !p.Holder.Problem.any())
+}
+
 // SignIn writes the sign-in page.
 func (s *Set) SignIn(w io.Writer, p SignIn) error {
+	if !p.fresh() {
+		return s.drawSignIn(w, p)
+	}
+	name := []string{"sign-in", s.signIn(), p.Client, p.Connector}
+	for _, c := range p.Connectors {
+		name = append(name, c.ID, c.Name)
+	}
+	texts := []string{p.Request}
+	if p.Holder != nil {
+		texts = append(texts, p.Holder.Form)
+	}
+	return s.sketches.write(w, name, texts, func(w io.Writer, t []string) error {
+		q := p
+		if q.Request = t[0]; p.Holder != nil {
+			q.Holder = &LoginForm{Request: t[0], Form: t[1]}
+		}
+		return s.drawSignIn(w, q)
+	})
+}
+
+func (s *Set) drawSignIn(w io.Writer, p SignIn) error {
 	v, trouble := signInView{SignIn: p}, p.Problem.any()
 	if p.Connector != "" {
 		f := localForm(p, s.signIn())

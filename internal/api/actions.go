@@ -122,7 +122,7 @@ func (h *Handler) report(ctx context.Context, shapes actionSchemas, body []byte)
 func (s actionSchemas) read(body []byte) (actions []action, batch bool, err error) {
 	var value any
 	if json.Unmarshal(body, &value) != nil {
-		return nil, false, fromHuma(http.StatusBadRequest, nil)
+		return nil, false, fromHuma(http.StatusBadRequest, "", nil)
 	}
 	shape := s.one
 	object, _ := value.(map[string]any)
@@ -136,7 +136,7 @@ func (s actionSchemas) read(body []byte) (actions []action, batch bool, err erro
 	path.Push("body")
 	huma.Validate(s.registry, shape, path, huma.ModeWriteToServer, value, &found)
 	if len(found.Errors) > 0 {
-		return nil, batch, fromHuma(http.StatusUnprocessableEntity, found.Errors)
+		return nil, batch, fromHuma(http.StatusUnprocessableEntity, "", found.Errors)
 	}
 	switch shape {
 	case s.list:

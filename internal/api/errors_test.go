@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
@@ -225,5 +226,21 @@ func TestAnExportThatBreaksOffDoesNotLookWhole(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "MARKER") {
 		t.Error("nothing was logged")
+	}
+}
+
+// TestABodyThatBreaksOff is the sender's fault, for every operation that has one.
+func TestABodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	for client, paths := range map[string][]string{"settings": {creds}, "docs": {actionsPath}} {
+		for _, path := range paths {
+			r := httptest.NewRequest(http.MethodPost, path, io.MultiReader(strings.NewReader(`{"policy":`), iotest.ErrReader(errors.New("MARKER"))))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+client)
+			if got := w.serve(r); got.Code != http.StatusBadRequest || strings.Contains(got.Body.String(), "MARKER") {
+				t.Errorf("%s: %d %s", path, got.Code, got.Body)
+			}
+		}
 	}
 }

@@ -89,19 +89,26 @@ func (p *problem) write(w http.ResponseWriter) {
 // huma has one formatter of errors for the whole process, and its own repeats
 // what was posted. The management API is the only user of huma here.
 func init() {
-	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
-		return fromHuma(status, errs)
+	huma.NewError = func(status int, text string, errs ...error) huma.StatusError {
+		return fromHuma(status, text, errs)
 	}
-	huma.NewErrorWithContext = func(_ huma.Context, status int, _ string, errs ...error) huma.StatusError {
-		return fromHuma(status, errs)
+	huma.NewErrorWithContext = func(_ huma.Context, status int, text string, errs ...error) huma.StatusError {
+		return fromHuma(status, text, errs)
 	}
 	// Go's decoder takes "PIN" for "pin", and huma by default does so too; the
 	// documented names are the only ones.
 	huma.ValidateStrictCasing = true
 }
 
+// unread is what huma says when a body breaks off or is framed wrongly. It takes
+// that for a fault of the server's.
+const unread = "cannot read request body"
+
 // fromHuma tells what huma found wrong before a handler was called.
-func fromHuma(status int, errs []error) *problem {
+func fromHuma(status int, text string, errs []error) *problem {
+	if status == http.StatusInternalServerError && text == unread {
+		return newProblem(http.StatusBadRequest, "", "The body did not arrive whole.")
+	}
 	var p *problem
 	switch status {
 	case http.StatusUnprocessableEntity:

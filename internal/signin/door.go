@@ -47,6 +47,8 @@ type Errand struct {
 	Request  string // names it; goes along unseen
 	Browser  string // the browser that it was begun in
 	ReturnTo string // redirect URI of the app it leads to; empty: none
+	Client   string // name of that app
+	Hint     string // the temporary email that the app knows of; may be empty
 	Again    bool   // a proof from before is not enough
 	MaxAge   *int64 // nor is one that is older, in seconds
 }

@@ -82,7 +82,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, a provider.Requ
 // with what there is.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request, a provider.Request, who connectors.Proof) bool {
 	tried := r.URL.Query().Has("renewed") || chosen(r) == signin.NoConnector
-	return r.Method == http.MethodGet && !tried && h.age(&who) > renewAt && h.Door.Renew(w, r, errand(a), who)
+	return r.Method == http.MethodGet && !tried && h.age(&who) > renewAt && h.Door.Renew(w, r, h.errand(a), who)
 }
 
 // showRedeem asks for what the customer gave the agent.

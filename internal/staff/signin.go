@@ -15,14 +15,18 @@ import (
 func (h *Handler) openDoor() {
 	h.Door.Open = func(r *http.Request, request string) (signin.Errand, error) {
 		a, err := h.Provider.OpenRequest(request, h.Cookies.BrowserOf(r))
-		return errand(a), err
+		if err != nil {
+			return signin.Errand{}, err
+		}
+		return h.errand(a), nil
 	}
 	h.Door.Arrive, h.Door.Unrenewed, h.Door.Dress = h.arrive, h.unrenewed, h.dress
 }
 
 // errand is an authorization request as the door knows it.
-func errand(a provider.Request) signin.Errand {
-	e := signin.Errand{Request: a.Sealed, Browser: a.Browser, ReturnTo: a.RedirectURI, Again: a.Wants("login"), MaxAge: a.MaxAge}
+func (h *Handler) errand(a provider.Request) signin.Errand {
+	e := signin.Errand{Request: a.Sealed, Browser: a.Browser, ReturnTo: a.RedirectURI, Client: h.client(a), Hint: hintedEmail(a),
+		Again: a.Wants("login"), MaxAge: a.MaxAge}
 	if a.MaxAge != nil && *a.MaxAge == 0 { // no proof from before is that new
 		e.Again = true
 	}
@@ -31,22 +35,18 @@ func errand(a provider.Request) signin.Errand {
 
 // dress adds the app's name, and the form for whoever needs no sign-in.
 func (h *Handler) dress(e signin.Errand, p *templates.SignIn) {
-	a, err := h.Provider.OpenRequest(e.Request, e.Browser)
-	if err != nil {
-		return // it has become too old just now, as the next step will say
-	}
-	p.Client = h.client(a)
+	p.Client = e.Client
 	if h.Holder && p.Holder == nil {
-		p.Holder = &templates.LoginForm{Email: hintedEmail(a)}
+		p.Holder = &templates.LoginForm{Email: e.Hint}
 	}
 	if p.Holder != nil {
-		p.Holder.Request, p.Holder.Form = a.Sealed, credentials.NewID()
+		p.Holder.Request, p.Holder.Form = e.Request, credentials.NewID()
 	}
 }
 
 // askWho asks who the agent is.
 func (h *Handler) askWho(w http.ResponseWriter, r *http.Request, status int, a provider.Request, p templates.SignIn) {
-	h.Door.Ask(w, r, status, errand(a), chosen(r), p)
+	h.Door.Ask(w, r, status, h.errand(a), chosen(r), p)
 }
 
 // chosen is the connector that the agent chose by name.

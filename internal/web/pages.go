@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
+	"sync"
 
 	"github.com/gorilla/mux"
 
@@ -45,9 +47,23 @@ func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, to, client stri
 	p.write(w, r, http.StatusOK, Origin(to), func(w io.Writer) error { return p.Set.FormPost(w, page) })
 }
 
+// buffers hold pages until they are whole.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// release lets the next page have the buffer, unless this one was a long one.
+// Nothing of a page stays in it: one may have shown a secret.
+func release(b *bytes.Buffer) {
+	if b.Cap() <= 32<<10 {
+		clear(b.Bytes())
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
 func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, action string, render func(io.Writer) error) {
-	var body bytes.Buffer
-	if err := render(&body); err != nil {
+	body := buffers.Get().(*bytes.Buffer)
+	defer release(body)
+	if err := render(body); err != nil {
 		p.Log.ErrorContext(r.Context(), "a page could not be rendered", "path", r.URL.Path, "error", err)
 		http.Error(w, "The page cannot be shown. Try again later.", http.StatusInternalServerError)
 		return
@@ -58,6 +74,7 @@ func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, action
 		h.Set("Content-Security-Policy", h.Get("Content-Security-Policy")+"; connect-src 'self'")
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len())) // or it is sent in chunks
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }
