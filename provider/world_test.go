@@ -43,7 +43,7 @@ var library = &logText{}
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(library, nil)))
-	os.Exit(storetest.Main(m))
+	os.Exit(storetest.Migrated(m, store.Migrate))
 }
 
 // world is a provider over a real database whose pages approve everything with

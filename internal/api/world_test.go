@@ -25,7 +25,7 @@ import (
 	"github.com/valetkey/valetkey/scopes"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(storetest.Migrated(m, store.Migrate)) }
 
 const (
 	docs  = "https://docs.example/api"

@@ -25,7 +25,7 @@ import (
 	"github.com/valetkey/valetkey/templates"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(storetest.Migrated(m, store.Migrate)) }
 
 // What owners sign in with. The hash costs little: what is tested here does not
 // depend on it.

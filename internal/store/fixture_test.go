@@ -16,7 +16,7 @@ import (
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(storetest.Migrated(m, Migrate)) }
 
 // clock follows the real time while the store is opened, because PostgreSQL
 // has a clock of its own to compare with; then it stops and goes only where the

@@ -16,7 +16,7 @@ import (
 // installation.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		secrets := newSecrets(t)
 		stores := make([]*Store, 4)
 		rings := make([]*keys.Ring, len(stores))
@@ -51,7 +51,7 @@ func TestOpenAtOnce(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		secrets := newSecrets(t)
 		refused := func(o Options, says string) {
 			t.Helper()

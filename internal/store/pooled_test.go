@@ -32,7 +32,7 @@ func options(t testing.TB, o Options) Options {
 // mode; only migrations and notices go past it.
 func TestThroughAPooler(t *testing.T) {
 	t.Parallel()
-	direct := storetest.Postgres(t)
+	direct := storetest.EmptyPostgres(t)
 	if have, err := Migrate(t.Context(), direct, true); err != nil || have.Have != have.Want {
 		t.Fatalf("migrated past it: %+v, %v", have, err)
 	}

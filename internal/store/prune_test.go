@@ -148,7 +148,7 @@ func TestAWrittenReceiptIsNotClosed(t *testing.T) {
 // TestTheDatabaseIsBroughtOver: with sessions and endings from before.
 func TestTheDatabaseIsBroughtOver(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, dsn string) {
+	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
 		e := migrated(t, dsn, 2)
 		now := time.Now().UnixMicro()
 		const numbers = ` WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 3000) `
