@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -78,6 +79,41 @@ func TestErrorsComeByFormPostToo(t *testing.T) {
 	} {
 		if r := w.get("/authorize", q); r.Code != http.StatusBadRequest || r.Header().Get("X-Posted-To") != "" {
 			t.Errorf("%v: %d to %q", q, r.Code, r.Header().Get("X-Posted-To"))
+		}
+	}
+}
+
+// TestARequestObjectIsRefusedTheWayItWantsToBe: what it says of the answer may
+// stand in it alone, and counts for nothing else. Whoever cannot be understood is
+// answered by redirect.
+func TestARequestObjectIsRefusedTheWayItWantsToBe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.open("login")
+	w.session = &s
+	object := func(claims string) string {
+		return "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "."
+	}
+	const posted = `{"response_mode": "form_post", "state": "of the object", "redirect_uri": "https://evil.example/cb", "scope": "billing.read"}`
+	for name, c := range map[string]struct {
+		pairs      []string
+		form       bool
+		code, says string
+	}{
+		"all in it":             {[]string{"request", object(posted)}, true, "request_not_supported", "of the object"},
+		"in the open it counts": {[]string{"request", object(posted), "response_mode", "query", "state", "st"}, false, "request_not_supported", "st"},
+		"a mode that is none":   {[]string{"request", object(`{"response_mode": "fragment"}`)}, false, "invalid_request", ""},
+		"nothing of it":         {[]string{"request", object(`{}`)}, false, "request_not_supported", ""},
+		"not an object":         {[]string{"request", object(`[]`)}, false, "request_not_supported", ""},
+		"not a JWT":             {[]string{"request", "x"}, false, "request_not_supported", ""},
+		"not base64":            {[]string{"request", "a.!.c"}, false, "request_not_supported", ""},
+		"a million dots":        {[]string{"request", strings.Repeat(".", 10_000)}, false, "request_not_supported", ""},
+		"a newline in a form":   {[]string{"request", object(`{"response_mode": "form_post", "state": "a\nb"}`)}, false, "invalid_request", "a\nb"},
+	} {
+		r := w.get("/authorize", w.request("docs", append([]string{"state", "\x00"}, c.pairs...)...))
+		got := w.answered(r)
+		if form := r.Header().Get("X-Posted-To") == callback; form != c.form || got.Get("error") != c.code || got.Get("state") != c.says || got.Has("code") {
+			t.Errorf("%s: %d %v, by a form: %v", name, r.Code, got, form)
 		}
 	}
 }

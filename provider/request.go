@@ -1,7 +1,10 @@
 package provider
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -105,6 +108,7 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`) // RFC 7636 
 // of a request that was pushed, without what authenticates the client there. A
 // request that comes with an error says where, and how, the app is told.
 func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
+	q = answerTo(q)
 	a := Request{Client: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), HasState: q.Has("state"),
 		Nonce: q.Get("nonce"), Challenge: q.Get("code_challenge"), LoginHint: q.Get("login_hint"), Key: q.Get("dpop_jkt"),
 		Prompt: strings.Fields(q.Get("prompt")), Scope: strings.Fields(q.Get("scope")), At: p.Now().UnixMicro()}
@@ -120,6 +124,32 @@ func (p *Provider) parseRequest(q url.Values, c *Client) (Request, *authError) {
 		return a, refuse("access_denied", "none of the requested scopes can be lent to this client")
 	}
 	return a, nil
+}
+
+// answerTo adds what a request object alone says of how its app wants to be
+// answered (OpenID Connect Core 1.0 section 6.1): by which response_mode and with
+// which state. There are no request objects here, so every such request is
+// refused, whatever is in it, and nobody needs to have signed it: the app could
+// have said both in the open. But only so it hears that it is refused.
+func answerTo(q url.Values) url.Values {
+	parts := strings.SplitN(q.Get("request"), ".", 4)
+	if len(parts) != 3 {
+		return q
+	}
+	var object struct {
+		Mode  string `json:"response_mode"`
+		State string `json:"state"`
+	}
+	if claims, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || json.Unmarshal(claims, &object) != nil {
+		return q
+	}
+	out := maps.Clone(q)
+	for name, value := range map[string]string{"response_mode": object.Mode, "state": object.State} {
+		if value != "" && !q.Has(name) {
+			out.Set(name, value)
+		}
+	}
+	return out
 }
 
 // checkMode comes first: it says how the app is told of every other error. Only
