@@ -15,7 +15,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
 
-test: setup       ## all tests, on SQLite and PostgreSQL, with a browser and a Node client
+test: setup       ## all tests, on SQLite and PostgreSQL, with a browser and clients in Node and Python
 	$(GO) test $(RACE) -timeout 20m $(PKG)
 
 race:             ## the same under the race detector
@@ -49,7 +49,7 @@ fuzz-short:       ## every fuzz target for FUZZTIME
 vulncheck:        ## known holes in what we import (asks the Go vulnerability database)
 	$(GO) run $(GOVULNCHECK) ./...
 
-setup:            ## installs what the tests need: PostgreSQL, Chromium, Node and its packages
+setup:            ## installs what the tests need: PostgreSQL, Chromium, Node, Python and their packages
 	scripts/setup.sh test
 
 clean:

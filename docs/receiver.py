@@ -70,30 +70,32 @@ def event(token, keys, audience):
                       options={"require": ["iat", "jti", "events"], "verify_iat": False})
 
 
-def follow():
+def follow(say):
+    """Polls, until something fails. What is to be acknowledged is in say until the
+    broker has heard it."""
     found, bearer = well_known("ssf-configuration"), Bearer()
     keys = jwt.PyJWKClient(found["jwks_uri"], timeout=5)
     mine = stream(found, bearer)
-    taken, broken = [], {}
     while True:  # a poll waits at the broker until there is something, for 30 seconds
-        answer = call("POST", mine["delivery"]["endpoint_url"], auth=bearer, json={"ack": taken, "setErrs": broken})
-        taken, broken = [], {}
+        answer = call("POST", mine["delivery"]["endpoint_url"], auth=bearer, json=say)
+        say["ack"], say["setErrs"] = [], {}
         for jti, token in answer["sets"].items():
             try:
                 said = event(token, keys, mine["aud"])
             except jwt.PyJWKClientConnectionError:
                 raise  # nothing is known about the event: it comes again
             except jwt.PyJWTError as error:
-                broken[jti] = {"err": "invalid_request", "description": str(error)}
+                say["setErrs"][jti] = {"err": "invalid_request", "description": str(error)}
                 continue
             if REVOKED in said["events"]:
                 ended(said["sub_id"]["session"]["id"])
-            taken.append(jti)
+            say["ack"].append(jti)
 
 
+say = {"ack": [], "setErrs": {}}
 while True:
     try:
-        follow()
+        follow(say)
     except (OSError, jwt.PyJWKClientConnectionError) as error:  # of requests, too
         print("trying again:", error, file=sys.stderr, flush=True)
         time.sleep(1)

@@ -46,6 +46,7 @@ func hammerOn(t *testing.T, dsn string) {
 	}
 	together.Wait()
 	a.check(t)
+	clear(b.tokens) // which have expired meanwhile
 	b.wantAlive("afterwards", b.session(agent(agentCount-1), b.mint(mint{account: globex, policy: "temporary-login"})))
 	b.stop()
 }

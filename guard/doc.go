@@ -96,7 +96,9 @@
 // [Guard.Wrap]. While a browser has that cookie its requests are the session's,
 // whatever login it has besides; when the session has ended they are refused, and
 // not tried with the app's own login. [Login.Banner], or a [Banner], says on each
-// page whose account it is and who acts. [Guard.LogoutReceiver] takes back-channel
+// page whose account it is and who acts. Where the broker demands it, the login
+// proves its client by a key, pushes its requests and holds bound tokens: see
+// LoginConfig's Key, PAR and DPoP. [Guard.LogoutReceiver] takes back-channel
 // logouts where no stream can be held.
 //
 // # Memory

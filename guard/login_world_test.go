@@ -42,11 +42,14 @@ func inSite(t *testing.T, change func(*guard.LoginConfig), test func(*site)) {
 	synctest.Test(t, func(t *testing.T) { test(newSite(t, change)) })
 }
 
-func newSite(t *testing.T, change func(*guard.LoginConfig)) *site {
+func newSite(t *testing.T, change func(*guard.LoginConfig), demands ...func(*guardtest.Broker, *guard.Config)) *site {
 	t.Helper()
 	s := &site{t: t, broker: guardtest.New(t, guardtest.InMemory())}
 	var err error
 	own := s.broker.Config()
+	for _, demand := range demands {
+		demand(s.broker, &own)
+	}
 	own.HTTPClient = &http.Client{Transport: wire{s}}
 	if s.guard, err = guard.New(t.Context(), own); err != nil {
 		t.Fatal(err)
@@ -85,7 +88,7 @@ func (x wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		var said map[string]any
 		err = json.NewDecoder(answer.Body).Decode(&said)
 		_ = answer.Body.Close()
-		if said["token_type"] == "Bearer" {
+		if said["token_type"] == "Bearer" || said["token_type"] == "DPoP" {
 			(*x.s.swap.Load())(said)
 		}
 		body, _ := json.Marshal(said)

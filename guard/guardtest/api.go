@@ -35,6 +35,7 @@ func (b *Broker) mount() {
 		reply(w, http.StatusOK, map[string]string{
 			"issuer": b.URL, "authorization_endpoint": b.URL + "/authorize", "token_endpoint": b.URL + "/token", "jwks_uri": b.URL + "/jwks",
 			"introspection_endpoint": b.URL + "/introspect", "revocation_endpoint": b.URL + "/revoke", "end_session_endpoint": b.URL + "/logout",
+			"pushed_authorization_request_endpoint": b.URL + "/par",
 		})
 	})
 	b.mux.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
@@ -43,6 +44,7 @@ func (b *Broker) mount() {
 		_ = json.NewEncoder(w).Encode(b.keySet()) // nobody to tell, if not there
 	})
 	b.mux.HandleFunc("GET /authorize", b.authorize)
+	b.mux.HandleFunc("POST /par", b.push)
 	b.mux.HandleFunc("POST /token", b.token)
 	b.mux.HandleFunc("POST /introspect", b.introspect)
 	b.mux.HandleFunc("POST /revoke", b.revoke)
@@ -51,12 +53,20 @@ func (b *Broker) mount() {
 	b.mux.HandleFunc("POST /api/v1/actions", b.act)
 }
 
-// client checks the client's credentials (client_secret_basic).
-func client(w http.ResponseWriter, r *http.Request) bool {
+// isClient checks the client's credentials: client_secret_basic, or private_key_jwt
+// where it has a key.
+func (b *Broker) isClient(w http.ResponseWriter, r *http.Request) bool {
+	b.mu.Lock()
+	keyed := b.clientKey != nil
+	b.mu.Unlock()
 	id, secret, _ := r.BasicAuth()
 	plainID, errID := url.QueryUnescape(id)
 	plain, err := url.QueryUnescape(secret)
-	if errID != nil || err != nil || plainID != ClientID || plain != ClientSecret {
+	known := errID == nil && err == nil && plainID == ClientID && plain == ClientSecret
+	if keyed {
+		known = b.asserted(r)
+	}
+	if !known {
 		w.Header().Set("WWW-Authenticate", `Basic realm="guardtest"`)
 		reply(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 		return false
@@ -65,7 +75,7 @@ func client(w http.ResponseWriter, r *http.Request) bool {
 }
 
 func (b *Broker) token(w http.ResponseWriter, r *http.Request) {
-	if !client(w, r) {
+	if !b.isClient(w, r) {
 		return
 	}
 	if r.FormValue("grant_type") != "client_credentials" {
@@ -112,7 +122,7 @@ func (b *Broker) sidOf(raw string) (sid string, claims map[string]any, ok bool) 
 }
 
 func (b *Broker) introspect(w http.ResponseWriter, r *http.Request) {
-	if !client(w, r) {
+	if !b.isClient(w, r) {
 		return
 	}
 	sid, claims, ok := b.sidOf(r.FormValue("token"))
@@ -127,7 +137,7 @@ func (b *Broker) introspect(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b *Broker) revoke(w http.ResponseWriter, r *http.Request) {
-	if !client(w, r) {
+	if !b.isClient(w, r) {
 		return
 	}
 	sid, _, _ := b.sidOf(r.FormValue("token")) // of an expired one, too

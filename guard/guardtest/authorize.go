@@ -37,6 +37,7 @@ func newSignIns() signIns {
 type grant struct {
 	session                    Session
 	redirect, challenge, nonce string
+	jkt                        string // dpop_jkt
 }
 
 // refreshToken follows the real broker's rules: rotated at each use, good for 30
@@ -129,7 +130,7 @@ func (b *Broker) SignRS256(typ string, claims any) string {
 // authorize signs in without asking (OpenID Connect Core 1.0 section 3.1.2). What
 // the real broker would not send back to the app is an error here, too.
 func (b *Broker) authorize(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+	query, taken := b.asks(r.URL.Query())
 	to, err := url.Parse(query.Get("redirect_uri"))
 	if err != nil || to.Host == "" || query.Get("client_id") != ClientID {
 		http.Error(w, "unknown client or redirect_uri", http.StatusBadRequest)
@@ -141,6 +142,8 @@ func (b *Broker) authorize(w http.ResponseWriter, r *http.Request) {
 		b.asked = append(b.asked, query)
 		ended := b.visitor != nil && b.sessions[b.visitor.ID].ended != nil
 		switch {
+		case !taken:
+			answer.Set("error", "invalid_request")
 		case query.Get("response_type") != "code" || query.Get("code_challenge_method") != "S256" || len(challenge) != sha256.Size || query.Get("state") == "":
 			answer.Set("error", "invalid_request")
 		case b.refusal != "":
@@ -151,7 +154,7 @@ func (b *Broker) authorize(w http.ResponseWriter, r *http.Request) {
 			answer.Set("error", "access_denied")
 		default:
 			code := rand.Text()
-			b.codes[code] = grant{*b.visitor, query.Get("redirect_uri"), query.Get("code_challenge"), query.Get("nonce")}
+			b.codes[code] = grant{*b.visitor, query.Get("redirect_uri"), query.Get("code_challenge"), query.Get("nonce"), query.Get("dpop_jkt")}
 			answer.Set("code", code)
 		}
 	})
@@ -165,9 +168,14 @@ func (b *Broker) redeem(w http.ResponseWriter, r *http.Request) {
 	var nonce string
 	var from *refreshToken
 	var ok bool
+	jkt, wrong := b.proven(w, r)
+	if wrong != "" {
+		reply(w, http.StatusBadRequest, map[string]string{"error": wrong})
+		return
+	}
 	switch r.FormValue("grant_type") {
 	case "authorization_code":
-		s, nonce, ok = b.redeemCode(r)
+		s, nonce, ok = b.redeemCode(r, jkt)
 	case "refresh_token":
 		s, from, ok = b.redeemRefresh(r.FormValue("refresh_token"))
 	default:
@@ -179,8 +187,9 @@ func (b *Broker) redeem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := b.aged(s)
+	now.Thumbprint = jkt
 	access := b.Mint(now)
-	said := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": int(now.Life / time.Second)}
+	said := map[string]any{"access_token": access, "token_type": map[bool]string{true: "DPoP", false: "Bearer"}[jkt != ""], "expires_in": int(now.Life / time.Second)}
 	if from == nil {
 		said["id_token"] = b.idToken(now, nonce, access)
 	}
@@ -194,14 +203,14 @@ func (b *Broker) redeem(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, said)
 }
 
-func (b *Broker) redeemCode(r *http.Request) (s Session, nonce string, ok bool) {
+func (b *Broker) redeemCode(r *http.Request, jkt string) (s Session, nonce string, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	code := r.FormValue("code")
 	g, known := b.codes[code]
 	delete(b.codes, code)
 	sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
-	ok = known && g.redirect == r.FormValue("redirect_uri") && g.challenge == base64.RawURLEncoding.EncodeToString(sum[:]) && b.sessions[g.session.ID].ended == nil
+	ok = known && (g.jkt == "" || g.jkt == jkt) && g.redirect == r.FormValue("redirect_uri") && g.challenge == base64.RawURLEncoding.EncodeToString(sum[:]) && b.sessions[g.session.ID].ended == nil
 	return g.session, g.nonce, ok
 }
 

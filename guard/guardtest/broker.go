@@ -50,6 +50,7 @@ type Broker struct {
 	byID     map[string]int // in actions
 	acks     []Ack
 	signIns
+	demands
 	changed chan struct{} // closed when any of this changes
 }
 
@@ -93,7 +94,7 @@ func New(t testing.TB, options ...Option) *Broker {
 	b := &Broker{
 		t: t, mux: http.NewServeMux(), life: s.life, epoch: rand.Text()[:8], changed: make(chan struct{}),
 		tokens: map[string]time.Time{}, sessions: map[string]*session{}, fails: map[string]int{}, seen: map[string]int{}, byID: map[string]int{},
-		signIns: newSignIns(),
+		signIns: newSignIns(), demands: newDemands(),
 	}
 	b.keys = []key{newKey()}
 	b.mount()
