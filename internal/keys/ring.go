@@ -90,11 +90,7 @@ func (r *Ring) Sign(purpose Purpose, alg, typ string, payload []byte) (string, e
 	if err != nil {
 		return "", err
 	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	return signer.sign(payload)
 }
 
 // Verify returns the payload of a token that was signed for this purpose with

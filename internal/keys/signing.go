@@ -54,22 +54,35 @@ type SigningKey struct {
 	MadeAt  time.Time
 	Stage
 	private crypto.Signer
-	signers sync.Map // typ → jose.Signer, made when first asked for
+	signers sync.Map // typ → tokenSigner, made when first asked for
+}
+
+// tokenSigner makes a compact JWS of one type with one key.
+type tokenSigner interface {
+	sign(payload []byte) (string, error)
 }
 
 // signer is the key's signer of a type of token. Types are ours, so there are
 // few.
-func (k *SigningKey) signer(typ string) (jose.Signer, error) {
+func (k *SigningKey) signer(typ string) (tokenSigner, error) {
 	if s, ok := k.signers.Load(typ); ok {
-		return s.(jose.Signer), nil
+		return s.(tokenSigner), nil
 	}
-	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
+	s, err := k.newSigner(typ)
 	if err != nil {
 		return nil, err
 	}
 	k.signers.Store(typ, s)
 	return s, nil
+}
+
+func (k *SigningKey) newSigner(typ string) (tokenSigner, error) {
+	if private, is := k.private.(*ecdsa.PrivateKey); is && k.Alg == jose.ES256 && private.Curve == elliptic.P256() {
+		return newCompact(private, k.ID, typ)
+	}
+	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", k.ID)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.private}, opts)
+	return throughJOSE{s}, err
 }
 
 // StoredKey is a signing key as the database holds it: sealed, with its row as

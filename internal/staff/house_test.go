@@ -53,7 +53,12 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), dsn: storetest.SQLite(t), log: &signintest.Log{}}
+	return newHouseOn(t, storetest.SQLite(t))
+}
+
+func newHouseOn(t *testing.T, dsn string) *house {
+	t.Helper()
+	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &signintest.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	path := filepath.Join(t.TempDir(), "secrets")
 	if err := keys.InitSecrets(path); err != nil {

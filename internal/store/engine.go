@@ -29,9 +29,10 @@ type engine struct {
 	read    *sql.DB // decides nothing that write must not; on the primary too
 	close   func()
 
-	// begin begins a transaction that writes; look reads outside of any.
+	// begin begins a transaction that writes; look reads outside of any, and long
+	// says that it may take its time.
 	begin func(ctx context.Context) (transaction, error)
-	look  func(ctx context.Context, query string, args []any, scan func(row) error) error
+	look  func(ctx context.Context, long bool, query string, args []any, scan func(row) error) error
 }
 
 // maxConns bounds the connections to PostgreSQL unless the DSN's pool_max_conns
@@ -100,14 +101,13 @@ func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
 // fileEngine is SQLite, with a database that writes and one that reads, which
 // may be the same.
 func fileEngine(write, read *sql.DB) *engine {
-	keep := &keeper{}
 	return &engine{
 		name: "SQLite", dialect: goose.DialectSQLite3, file: true, write: write, read: read,
-		begin: func(ctx context.Context) (transaction, error) { return keep.begin(ctx, write) },
-		look: func(ctx context.Context, query string, args []any, scan func(row) error) error {
-			return keep.query(ctx, read, query, args, scan)
+		begin: func(ctx context.Context) (transaction, error) { return beginEmbedded(ctx, write) },
+		look: func(ctx context.Context, long bool, query string, args []any, scan func(row) error) error {
+			return lookInFile(ctx, read, long, query, args, scan)
 		},
-		close: func() { keep.close(); _ = read.Close(); _ = write.Close() },
+		close: func() { _ = read.Close(); _ = write.Close() },
 	}
 }
 
@@ -115,7 +115,7 @@ func fileEngine(write, read *sql.DB) *engine {
 const writeWait = 5 * time.Second
 
 func connectSQLite(path string, wait time.Duration, options string) (*sql.DB, error) {
-	return sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s",
+	return openFile(fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s",
 		(&url.URL{Path: path}).EscapedPath(), wait.Milliseconds(), options))
 }
 
@@ -145,7 +145,7 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 	return &engine{
 		name: "PostgreSQL", dialect: goose.DialectPostgres, notify: true, write: db, read: db,
 		begin: func(ctx context.Context) (transaction, error) { return beginPipeline(ctx, pool) },
-		look: func(ctx context.Context, query string, args []any, scan func(row) error) error {
+		look: func(ctx context.Context, _ bool, query string, args []any, scan func(row) error) error {
 			return poolQuery(ctx, pool, query, args, scan)
 		},
 		close: func() { _ = db.Close(); pool.Close() },

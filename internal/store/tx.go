@@ -197,7 +197,7 @@ func (s *Store) queryWithin(ctx context.Context, limit time.Duration, query stri
 	if err := s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
-	return s.engine.look(ctx, query, args, scan)
+	return s.engine.look(ctx, limit != s.limit, query, args, scan)
 }
 
 // micros is a time as the database keeps it: 0 for none.
