@@ -75,6 +75,7 @@ func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error
 
 const (
 	selectSession   = `SELECT ` + sessionColumns + ` FROM sessions WHERE sid = $1`
+	selectSessions  = `SELECT ` + sessionColumns + ` FROM sessions WHERE sid = ANY($1)` // on PostgreSQL
 	selectByAttempt = `SELECT ` + sessionColumns + ` FROM sessions WHERE attempt = $1`
 )
 
@@ -90,16 +91,31 @@ func (t *tx) session(query string, args ...any) (found credentials.Session, ok b
 
 // Session implements credentials.Store.
 func (s *Store) Session(ctx context.Context, sid string) (credentials.Session, error) {
-	var out credentials.Session
-	found := false
-	err := s.query(ctx, selectSession, []any{sid}, func(r row) (err error) {
-		found = true
-		out, err = scanSession(r)
-		return err
-	})
-	if err == nil && !found {
+	if !s.engine.file {
+		return s.together.session(ctx, sid)
+	}
+	found, err := s.sessions(ctx, selectSession, sid)
+	if _, ok := found[sid]; err == nil && !ok {
 		err = credentials.ErrNotFound
 	}
+	return found[sid], err
+}
+
+// sessionsNow reads sessions by their ids, those that there are.
+func (s *Store) sessionsNow(ctx context.Context, sids []string) (map[string]credentials.Session, error) {
+	if len(sids) == 1 {
+		return s.sessions(ctx, selectSession, sids[0])
+	}
+	return s.sessions(ctx, selectSessions, sids)
+}
+
+func (s *Store) sessions(ctx context.Context, query string, arg any) (map[string]credentials.Session, error) {
+	out := map[string]credentials.Session{}
+	err := s.query(ctx, query, []any{arg}, func(r row) error {
+		found, err := scanSession(r)
+		out[found.ID] = found
+		return err
+	})
 	return out, err
 }
 
