@@ -44,33 +44,34 @@ func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acte
 	var out credentials.Acted
 	err := s.guarded(ctx, func(t *tx) error {
 		out = credentials.Acted{}
-		if err := t.hold(account); err != nil {
-			return err
-		}
 		held, granted := false, []string{}
-		err := t.each(heldScopes, func(r row) error {
-			var scope string
-			err := r.Scan(&scope)
-			held, granted = true, append(granted, strings.Fields(scope)...)
-			return err
-		}, a.SID, a.Audience)
+		err := t.holdSoon(account)
+		if err == nil {
+			err = t.soon(heldScopes, func(r row) error {
+				var scope string
+				err := r.Scan(&scope)
+				held, granted = true, append(granted, strings.Fields(scope)...)
+				return err
+			}, a.SID, a.Audience)
+		}
 		if err != nil {
 			return err
 		}
-		if !held {
-			return credentials.ErrNotAudience
+		session, ended, err := t.live(a.SID)
+		if err == nil && !held {
+			err = credentials.ErrNotAudience
 		}
-		return t.act(a, account, granted, &out)
+		if err != nil {
+			return err
+		}
+		return t.act(a, session, ended, granted, &out)
 	})
 	return out, err
 }
 
 // act records the action. granted is what the audience holds tokens for.
-func (t *tx) act(a credentials.Action, account string, granted []string, out *credentials.Acted) error {
-	session, ended, err := t.live(a.SID)
-	if err != nil {
-		return err
-	}
+func (t *tx) act(a credentials.Action, session credentials.Session, ended *credentials.EndedError, granted []string, out *credentials.Acted) error {
+	account := session.Account.ID
 	n, err := t.exec(insertAction, a.Audience, a.ID, account, a.Digest())
 	if err != nil {
 		return err
@@ -96,8 +97,7 @@ func (t *tx) act(a credentials.Action, account string, granted []string, out *cr
 		return err
 	}
 	out.Seq = e.Seq
-	_, err = t.exec(nameAction, a.Audience, a.ID, e.Seq, why)
-	return err
+	return t.put(nameAction, a.Audience, a.ID, e.Seq, why)
 }
 
 // actedBefore answers a repeated id as it was answered first. An action that

@@ -66,11 +66,14 @@ const (
 // ending access is never refused.
 func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.Mark) error {
 	return s.long(ctx, func(t *tx) error {
-		if err := t.hold(account); err != nil {
+		if id == "" {
+			err := t.hold(account)
+			if err == nil {
+				_, err = t.revokeAll(account, credentials.CauseRevoked, by)
+			}
 			return err
 		}
-		if id == "" {
-			_, err := t.revokeAll(account, credentials.CauseRevoked, by)
+		if err := t.holdSoon(account); err != nil {
 			return err
 		}
 		c, err := t.credential(account, id)
@@ -119,7 +122,7 @@ func (t *tx) revoke(c credentials.Credential, by credentials.Mark) error {
 	if c.State == credentials.Revoked {
 		return nil
 	}
-	if _, err := t.exec(killOne, c.ID, string(credentials.Revoked)); err != nil {
+	if err := t.put(killOne, c.ID, string(credentials.Revoked)); err != nil {
 		return err
 	}
 	c.State = c.StateAt(t.now)

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/valetkey/valetkey/credentials"
 )
@@ -45,10 +46,17 @@ func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Ses
 const (
 	insertRefresh = `INSERT INTO refresh_tokens (hash, parent, sid, account, client, audience, scope, jkt, made_at, replaced_at, spent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`
-	findRefresh = `SELECT account, sid FROM refresh_tokens WHERE hash = $1`
-	readRefresh = `SELECT client, audience, scope, jkt, replaced_at, spent, coalesce(parent, $2) FROM refresh_tokens WHERE hash = $1`
-	useRefresh  = `UPDATE refresh_tokens SET replaced_at = $2 WHERE hash = $1 AND replaced_at = 0`
-	spendParent = `UPDATE refresh_tokens SET spent = 1 WHERE hash = $1 AND spent = 0`
+	findRefresh = `SELECT sid FROM refresh_tokens WHERE hash = $1`
+	holdRefresh = `UPDATE accounts SET touched = $2 WHERE id = (SELECT account FROM refresh_tokens WHERE hash = $1) RETURNING ` + headColumns
+	// A token with its session and whether its parent is spent. Of a parent that is
+	// gone nobody can say that it was not.
+	readRefresh = `SELECT ` + sessionColumns + `, its_client, its_audience, its_scope, jkt, replaced_at, spent, parent, coalesce(parent_spent, 1)
+FROM (SELECT sid AS its_sid, client AS its_client, audience AS its_audience, scope AS its_scope, jkt, replaced_at, spent, coalesce(parent, $2) AS parent
+FROM refresh_tokens WHERE hash = $1) its JOIN sessions ON sid = its_sid
+LEFT JOIN (SELECT hash AS parent_hash, spent AS parent_spent FROM refresh_tokens) of ON parent_hash = parent`
+	// The first use of a token is the end of its parent.
+	useRefresh = `UPDATE refresh_tokens SET replaced_at = CASE WHEN hash = $1 THEN $2 ELSE replaced_at END,
+spent = CASE WHEN hash = $3 THEN 1 ELSE spent END WHERE hash IN ($1, $3)`
 )
 
 func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
@@ -69,21 +77,58 @@ func (s *Store) RefreshToken(ctx context.Context, hash []byte) (out credentials.
 	return out, err
 }
 
+// used is what is kept of a refresh token that somebody uses.
+type used struct {
+	credentials.RefreshToken
+	replacedAt, spent int64
+	parent            []byte
+	parentSpent       int64
+}
+
+// read holds the account of a token and reads the token with its session. Nobody
+// can change them meanwhile.
+func (u *used) read(t *tx, hash []byte) (found credentials.Session, ok bool, err error) {
+	*u = used{}
+	if err := t.holdBy(holdRefresh, hash, micros(t.now)); err != nil {
+		return found, false, err
+	}
+	err = t.each(readRefresh, func(r row) error {
+		ok = true
+		found, err = scanSession(r, &u.Client, &u.Audience, &u.Scope, &u.Key, &u.replacedAt, &u.spent, &u.parent, &u.parentSpent)
+		u.Account, u.SID = found.Account.ID, found.ID
+		return err
+	}, hash, []byte{})
+	if err == nil && !ok {
+		err = credentials.ErrInvalidGrant
+	}
+	return found, ok, err
+}
+
+// reused reports whether somebody else must have a copy of the token: it, or
+// another successor of its parent, has been used, and not by somebody who has
+// only lost the reply.
+func (u *used) reused(now time.Time, rotates bool) bool {
+	late := u.replacedAt != 0 && now.Sub(fromMicros(u.replacedAt)) > credentials.RefreshGrace
+	return u.spent != 0 || late || rotates && u.replacedAt == 0 && len(u.parent) > 0 && u.parentSpent != 0
+}
+
 // Refresh implements credentials.Store. A replaced token is good for
 // credentials.RefreshGrace while its successor is unused; any other reuse ends
 // the session. Which tokens are replaced says credentials.Refreshing.Rotates.
 func (s *Store) Refresh(ctx context.Context, r credentials.Refreshing) (credentials.Session, credentials.RefreshToken, error) {
-	next := credentials.RefreshToken{Hash: r.Next, Client: r.Client}
-	found := false
-	if err := s.query(ctx, findRefresh, []any{r.Hash}, scanning(&found, &next.Account, &next.SID)); err != nil {
-		return credentials.Session{}, next, err
+	var next credentials.RefreshToken
+	if !r.Proven { // a visitor may have made it up, and does not take the account's time
+		found, sid := false, ""
+		if err := s.query(ctx, findRefresh, []any{r.Hash}, scanning(&found, &sid)); err != nil || !found {
+			return credentials.Session{}, next, cmp.Or(err, credentials.ErrInvalidGrant)
+		}
 	}
-	if !found {
-		return credentials.Session{}, next, credentials.ErrInvalidGrant
-	}
+	var u used
 	replayed := false
-	out, err := s.within(ctx, next.Account, next.SID, func(t *tx, found *credentials.Session) (err error) {
-		replayed, err = t.refresh(r, &next, found)
+	out, err := s.upon(ctx, func(t *tx) (credentials.Session, bool, error) {
+		return u.read(t, r.Hash)
+	}, func(t *tx, found *credentials.Session) (err error) {
+		next, replayed, err = t.refresh(r, u, found)
 		return err
 	})
 	if err == nil && replayed {
@@ -92,65 +137,48 @@ func (s *Store) Refresh(ctx context.Context, r credentials.Refreshing) (credenti
 	return out, next, err
 }
 
-func (t *tx) refresh(r credentials.Refreshing, next *credentials.RefreshToken, found *credentials.Session) (replayed bool, err error) {
-	var client string
-	var replacedAt, spent int64
-	var parent []byte
-	if _, err := t.one(readRefresh, []any{r.Hash, []byte{}}, &client, &next.Audience, &next.Scope, &next.Key, &replacedAt, &spent, &parent); err != nil {
-		return false, err
+func (t *tx) refresh(r credentials.Refreshing, u used, found *credentials.Session) (next credentials.RefreshToken, replayed bool, err error) {
+	next = u.RefreshToken
+	if next.Client != r.Client {
+		return next, false, credentials.ErrInvalidGrant
 	}
-	if client != r.Client {
-		return false, credentials.ErrInvalidGrant
-	}
-	rotates, err := r.Rotates(*next)
+	rotates, err := r.Rotates(next)
 	if err == nil {
 		err = t.useOnce(r.Proof)
 	}
 	if err != nil {
-		return false, err
+		return next, false, err
 	}
-	late := replacedAt != 0 && t.now.Sub(fromMicros(replacedAt)) > credentials.RefreshGrace
-	if spent != 0 || late {
+	if u.reused(t.now, rotates) {
 		*found, err = t.end(*found, credentials.CauseReuse, credentials.Mark{Who: "client", ID: r.Client})
-		return true, err
+		return next, true, err
 	}
 	scope, err := r.Scope(next.Scope)
 	if err != nil {
-		return false, err
+		return next, false, err
 	}
-	if rotates {
-		replayed, err = t.rotate(r, next, found, parent, replacedAt == 0)
-	} else {
-		next.Hash = r.Hash
+	if next.Hash = r.Hash; rotates {
+		next, err = t.rotate(r, u)
 	}
-	if err != nil || replayed {
-		return replayed, err
+	if err == nil {
+		err = t.active(found)
 	}
-	if err := t.active(found); err != nil {
-		return false, err
+	if err == nil {
+		_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, r.Client, next.Audience, scope, r.TokenID, ""))
 	}
-	_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, client, next.Audience, scope, r.TokenID, ""))
-	return false, err
+	return next, false, err
 }
 
-// rotate replaces the token by the next one. Its first use is the end of the one
-// before it.
-func (t *tx) rotate(r credentials.Refreshing, next *credentials.RefreshToken, found *credentials.Session, parent []byte, first bool) (replayed bool, err error) {
-	if len(parent) > 0 && first {
-		n, err := t.exec(spendParent, parent)
-		if err != nil {
-			return false, err
-		}
-		if n == 0 { // another successor of the same parent is in use: somebody holds a copy
-			*found, err = t.end(*found, credentials.CauseReuse, credentials.Mark{Who: "client", ID: r.Client})
-			return true, err
-		}
-	}
-	if err := t.put(useRefresh, r.Hash, micros(t.now)); err != nil {
-		return false, err
-	}
-	if r.Key != "" {
+// rotate replaces the token by the next one.
+func (t *tx) rotate(r credentials.Refreshing, u used) (credentials.RefreshToken, error) {
+	next := u.RefreshToken
+	if next.Hash = r.Next; r.Key != "" {
 		next.Key = r.Key // from now on bound, to the key that was proven last
 	}
-	return false, t.keepRefresh(*next, r.Hash)
+	if u.replacedAt == 0 {
+		if err := t.put(useRefresh, r.Hash, micros(t.now), u.parent); err != nil {
+			return next, err
+		}
+	}
+	return next, t.keepRefresh(next, r.Hash)
 }

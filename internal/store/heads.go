@@ -22,8 +22,8 @@ type head struct {
 }
 
 const (
-	holdAccount = `UPDATE accounts SET touched = $2 WHERE id = $1
-RETURNING connector, name, handle, salt, seq, hash, at`
+	headColumns = `id, connector, name, handle, salt, seq, hash, at`
+	holdAccount = `UPDATE accounts SET touched = $2 WHERE id = $1 RETURNING ` + headColumns
 	saveAccount = `UPDATE accounts SET seq = $2, hash = $3, at = $4 WHERE id = $1`
 )
 
@@ -52,16 +52,19 @@ func (t *tx) hold(ids ...string) error {
 // holdSoon takes an account's head row, and then the transaction's time, by the
 // time that the next statement returns: that statement already sees the account
 // as it is held. Without such an account there is no head.
-func (t *tx) holdSoon(id string) error {
-	return t.soon(holdAccount, func(r row) error {
-		h := &head{Account: credentials.Account{ID: id}}
+func (t *tx) holdSoon(id string) error { return t.holdBy(holdAccount, id, micros(t.now)) }
+
+// holdBy is holdSoon by a query that returns what holdAccount does.
+func (t *tx) holdBy(query string, args ...any) error {
+	return t.soon(query, func(r row) error {
+		h := &head{}
 		var at int64
-		err := r.Scan(&h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
+		err := r.Scan(&h.ID, &h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
 		h.chain.At = fromMicros(at)
 		t.heads = append(t.heads, h)
 		t.now = t.s.now().UTC().Truncate(time.Microsecond)
 		return err
-	}, id, micros(t.now))
+	}, args...)
 }
 
 // head finds a held row.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -46,27 +45,26 @@ func (s *Store) Mint(ctx context.Context, m credentials.Minting) (out credential
 }
 
 const (
-	insertAccount = `INSERT INTO accounts (id, connector, name, handle, handle_key, salt, seq, hash, at, touched)
-VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, 0) ON CONFLICT DO NOTHING`
+	// One statement makes the row or takes it. Where the row is there, only its id
+	// is looked at: its handle may be another by now.
+	takeAccount = `INSERT INTO accounts (id, connector, name, handle, handle_key, salt, seq, hash, at, touched)
+VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $8) ON CONFLICT (id) DO UPDATE SET touched = excluded.touched RETURNING ` + headColumns
 	updateAccount = `UPDATE accounts SET name = $2, handle = $3, handle_key = $4 WHERE id = $1`
 	selectHandle  = `SELECT id FROM accounts WHERE handle_key = $1`
 )
 
 // account holds the account's row, making it at its first mint.
 func (t *tx) account(m credentials.Minting) error {
-	a := m.Account
-	err := t.hold(a.ID)
-	if errors.Is(err, credentials.ErrNotFound) {
-		salt := m.Salt
-		if salt == nil {
-			salt = []byte(credentials.NewID())
-		}
-		if _, err = t.exec(insertAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}); err != nil {
-			return err
-		}
-		if err = t.hold(a.ID); errors.Is(err, credentials.ErrNotFound) {
-			return credentials.ErrHandleTaken // the only other thing that keeps the row out
-		}
+	a, salt := m.Account, m.Salt
+	if salt == nil {
+		salt = []byte(credentials.NewID())
+	}
+	err := t.holdBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
+	if err == nil {
+		err = t.q.settle()
+	}
+	if duplicate(err) {
+		return credentials.ErrHandleTaken // a new account cannot have it
 	}
 	if err != nil {
 		return err
@@ -159,12 +157,12 @@ func (t *tx) mint(c *credentials.Credential, m credentials.Minting) error {
 		}
 	}
 	for _, id := range replaced {
-		if _, err := t.exec(killOne, id, string(credentials.Replaced)); err != nil {
+		if err := t.put(killOne, id, string(credentials.Replaced)); err != nil {
 			return err
 		}
 	}
 	c.MadeAt, c.RedeemBy = t.now, t.now.Add(c.RedeemWithin)
-	if _, err := t.exec(insertCredential, c.ID, c.Account, c.Policy, string(c.Kind), c.Digits, flag(c.Holder), string(c.State),
+	if err := t.put(insertCredential, c.ID, c.Account, c.Policy, string(c.Kind), c.Digits, flag(c.Holder), string(c.State),
 		strings.Join(c.Scopes, " "), c.Ticket, c.Contact, c.ContactKey, c.Minter.Issuer, c.Minter.Subject, c.Minter.Name, c.Minter.Email,
 		sql.NullString{String: c.Email, Valid: c.Email != ""}, micros(c.MadeAt), micros(c.RedeemBy), c.Session.Microseconds(),
 		c.Idle.Microseconds(), c.Uses, c.UsesLeft, c.Tries, m.Verifier); err != nil {

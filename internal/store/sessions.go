@@ -75,6 +75,7 @@ func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error
 
 const (
 	selectSession   = `SELECT ` + sessionColumns + ` FROM sessions WHERE sid = $1`
+	selectSessions  = `SELECT ` + sessionColumns + ` FROM sessions WHERE sid = ANY($1)` // on PostgreSQL
 	selectByAttempt = `SELECT ` + sessionColumns + ` FROM sessions WHERE attempt = $1`
 )
 
@@ -90,28 +91,48 @@ func (t *tx) session(query string, args ...any) (found credentials.Session, ok b
 
 // Session implements credentials.Store.
 func (s *Store) Session(ctx context.Context, sid string) (credentials.Session, error) {
-	var out credentials.Session
-	found := false
-	err := s.query(ctx, selectSession, []any{sid}, func(r row) (err error) {
-		found = true
-		out, err = scanSession(r)
-		return err
-	})
-	if err == nil && !found {
+	if !s.engine.file {
+		return s.together.session(ctx, sid)
+	}
+	found, err := s.sessions(ctx, selectSession, sid)
+	if _, ok := found[sid]; err == nil && !ok {
 		err = credentials.ErrNotFound
 	}
+	return found[sid], err
+}
+
+// sessionsNow reads sessions by their ids, those that there are.
+func (s *Store) sessionsNow(ctx context.Context, sids []string) (map[string]credentials.Session, error) {
+	if len(sids) == 1 {
+		return s.sessions(ctx, selectSession, sids[0])
+	}
+	return s.sessions(ctx, selectSessions, sids)
+}
+
+func (s *Store) sessions(ctx context.Context, query string, arg any) (map[string]credentials.Session, error) {
+	out := map[string]credentials.Session{}
+	err := s.query(ctx, query, []any{arg}, func(r row) error {
+		found, err := scanSession(r)
+		out[found.ID] = found
+		return err
+	})
 	return out, err
 }
 
 const touchSession = `UPDATE sessions SET active_at = $2, due_at = $3 WHERE sid = $1 AND ended_at = 0`
 
-// live reads a session of a held account and ends it if its time has come. ended
-// is then not nil, and the transaction is to be committed.
-func (t *tx) live(sid string) (found credentials.Session, ended *credentials.EndedError, err error) {
+// live reads a session of a held account; see alive.
+func (t *tx) live(sid string) (credentials.Session, *credentials.EndedError, error) {
 	found, ok, err := t.session(selectSession, sid)
 	if err != nil {
 		return found, nil, err
 	}
+	return t.alive(found, ok)
+}
+
+// alive looks at a session that was found in a held account, and ends it if its
+// time has come. ended is then not nil, and the transaction is to be committed.
+func (t *tx) alive(found credentials.Session, ok bool) (_ credentials.Session, ended *credentials.EndedError, err error) {
 	if !ok || t.head(found.Account.ID) == nil {
 		return found, nil, credentials.ErrNotFound
 	}
@@ -135,14 +156,24 @@ func (t *tx) active(s *credentials.Session) error {
 // within holds the account, reads the session if it lives, and runs f. An end
 // that was due, or that f calls for by returning it, is committed and returned.
 func (s *Store) within(ctx context.Context, account, sid string, f func(*tx, *credentials.Session) error) (credentials.Session, error) {
+	return s.upon(ctx, func(t *tx) (found credentials.Session, ok bool, err error) {
+		if err := t.holdSoon(account); err != nil {
+			return found, false, err
+		}
+		return t.session(selectSession, sid)
+	}, f)
+}
+
+// upon is within for a session that look finds, with its account held.
+func (s *Store) upon(ctx context.Context, look func(*tx) (credentials.Session, bool, error), f func(*tx, *credentials.Session) error) (credentials.Session, error) {
 	var out credentials.Session
 	var ended *credentials.EndedError
 	err := s.guarded(ctx, func(t *tx) error {
-		if err := t.holdSoon(account); err != nil {
+		found, ok, err := look(t)
+		if err != nil {
 			return err
 		}
-		var err error
-		if out, ended, err = t.live(sid); err != nil || ended != nil {
+		if out, ended, err = t.alive(found, ok); err != nil || ended != nil {
 			return err
 		}
 		return f(t, &out)

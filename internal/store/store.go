@@ -39,6 +39,7 @@ type Store struct {
 	log                 *slog.Logger
 	secrets             *keys.Secrets
 	clients             map[string]Client
+	together            *together
 	wake                chan struct{} // holds one while there may be endings that nobody has read
 	clockBad            atomic.Bool
 	commits, statements atomic.Int64
@@ -63,6 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
 		limit: verbLimit, flight: flightLimit, place: statusPlace}
+	s.together = &together{look: s.sessionsNow}
 	if s.now == nil {
 		s.now = time.Now
 	}
