@@ -5,11 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/valetkey/valetkey/bench/internal/rig"
@@ -24,6 +20,9 @@ type plan struct {
 	alg       string // of ID tokens
 }
 
+// limit is how long everything may take.
+const limit = 10 * time.Minute
+
 func main() {
 	var p plan
 	databases := flag.String("db", "sqlite,postgres", "databases")
@@ -33,21 +32,11 @@ func main() {
 	flag.StringVar(&p.alg, "alg", "ES256", "of ID tokens: ES256 or RS256")
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")
-	for _, n := range strings.Split(*clients, ",") {
-		k, err := strconv.Atoi(n)
-		if err != nil || k < 1 || k > rig.MaxClients {
-			fmt.Fprintf(os.Stderr, "bench: -clients takes numbers from 1 to %d\n", rig.MaxClients)
-			os.Exit(2)
-		}
-		p.clients = append(p.clients, k)
+	var err error
+	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err != nil {
+		rig.Misused("bench: -clients", err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, p); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1)
-	}
+	rig.Main("bench", limit, func(ctx context.Context) error { return run(ctx, p) })
 }
 
 // run measures everything that the plan names, one database after the other.
@@ -61,8 +50,7 @@ func run(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %s/%s, %d processors, load %s, ID tokens %s, binary %.1f MiB\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
-		runtime.NumCPU(), rig.Load(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
+	fmt.Printf("%s, ID tokens %s, binary %.1f MiB\n\n", rig.Machine(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
 	fmt.Println(header)
 	for _, name := range p.databases {
 		if err := measure(ctx, p, program, name); err != nil {

@@ -42,7 +42,7 @@ func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
 	slices.Sort(took)
 	ops := float64(len(took))
 	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f %11.2f\n", b.DB.Name, m.name, n, ops/elapsed.Seconds(),
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(used.Broker)/ops, ms(used.Database)/ops, float64(used.Commits)/ops, float64(used.Statements)/ops)
+		rig.Milliseconds(took[len(took)/2]), rig.Milliseconds(took[len(took)*99/100]), rig.Milliseconds(used.Broker)/ops, rig.Milliseconds(used.Database)/ops, float64(used.Commits)/ops, float64(used.Statements)/ops)
 	return nil
 }
 
@@ -83,5 +83,3 @@ func together(clients []*rig.Client, f func(*rig.Client) error) error {
 	wait.Wait()
 	return errors.Join(errs...)
 }
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

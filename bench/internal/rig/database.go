@@ -84,7 +84,7 @@ func (u Usage) Minus(before Usage) Usage {
 
 // Usage reads the counters of the node and its database.
 func (b *Broker) Usage() Usage {
-	u := Usage{Broker: processor(b.cmd.Process.Pid)}
+	u := Usage{Broker: b.Processor()}
 	u.Commits, u.Statements = b.counted()
 	if b.DB.server != nil {
 		u.Database, u.Commits = family(b.DB.server.Pid()), b.DB.commits()

@@ -51,9 +51,9 @@ func family(pid int) time.Duration {
 	return total
 }
 
-// Memory is the resident memory of the broker, in bytes.
-func (b *Broker) Memory() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+// resident is the memory of a process that is in RAM, in bytes.
+func resident(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
