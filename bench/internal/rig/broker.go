@@ -48,7 +48,7 @@ func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 // Sibling prepares another node of the same installation, with an address of its
 // own. It is to be removed before the first.
 func (b *Broker) Sibling(n int) (*Broker, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,8 @@ func (b *Broker) Remove() {
 	_ = os.RemoveAll(b.dir)
 }
 
-func freePort() (int, error) {
+// FreePort is one that nobody listens on.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

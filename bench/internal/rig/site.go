@@ -18,13 +18,13 @@ type Site struct {
 	JWKS          string `json:"jwks_uri"`
 	SaysIssuer    bool   `json:"authorization_response_iss_parameter_supported"` // RFC 9207
 
-	App     App        `json:"-"` // that people sign in to
-	Machine App        `json:"-"` // that has tokens of its own, by client_credentials; without an id: not offered
-	Asker   App        `json:"-"` // that introspects; without an id: not offered
-	Scope   string     `json:"-"` // that a sign-in asks for
-	Alg     string     `json:"-"` // of ID tokens
-	SID     bool       `json:"-"` // ID tokens name a session
-	Forms   [][]string `json:"-"` // what somebody fills in to sign in, page after page: names and values, the first of each finds the form
+	App     App    `json:"-"` // that people sign in to
+	Machine App    `json:"-"` // that has tokens of its own, by client_credentials; without an id: not offered
+	Asker   App    `json:"-"` // that introspects; without an id: not offered
+	Scope   string `json:"-"` // that a sign-in asks for
+	Alg     string `json:"-"` // of ID tokens
+	SID     bool   `json:"-"` // ID tokens name a session
+	Offline *Site  `json:"-"` // the same, as an app sees it that has refresh tokens; nil: they are not offered
 }
 
 // Discover fills in what an issuer says of itself.
@@ -47,9 +47,11 @@ func (s *Site) Discover(ctx context.Context, issuer string) error {
 
 // Site is the broker as its apps know it, at this node.
 func (b *Broker) Site() *Site {
-	return &Site{
+	s := &Site{
 		Issuer: b.Issuer, Authorize: b.Issuer + "/authorize", Token: b.At + "/token", Introspection: b.At + "/introspect", JWKS: b.Issuer + "/jwks",
 		SaysIssuer: true, SID: true, Alg: b.alg, Scope: "openid documents.read documents.write",
 		App: App{"docs", b.Secret}, Machine: App{"settings", b.Secret}, Asker: App{"docs-api", b.Secret},
 	}
+	s.Offline = s
+	return s
 }
