@@ -32,7 +32,7 @@ const (
 	ofEnded       = ` <= $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.sid = t.sid AND s.ended_at <> 0 AND s.ended_at <= $1) ORDER BY 2 LIMIT $2`
 	pruneGrants   = `DELETE FROM grants WHERE id IN (SELECT id FROM (SELECT id, at FROM grants t WHERE at` + ofEnded + `) old)`
 	pruneRefresh  = `DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM (SELECT hash, made_at FROM refresh_tokens t WHERE made_at` + ofEnded + `) old)`
-	pruneTries    = `DELETE FROM tries WHERE state <> 'reserved' AND at <= $1`
+	pruneTries    = `DELETE FROM tries WHERE state IN ('` + tryWrong + `', '` + tryRight + `', '` + tryLapsed + `') AND at <= $1` // by the index on state
 	pruneKeys     = `DELETE FROM idempotency WHERE at <= $1`
 	pruneOTP      = `DELETE FROM otp_used WHERE step <= $1`
 	pruneHours    = `DELETE FROM wrong_hours WHERE hour <= $1`
