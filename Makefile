@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build test race e2e faults hammer bench bench-peers bench-endings lint fuzz-short vulncheck setup clean
+.PHONY: build test race e2e faults hammer bench bench-peers bench-grown bench-endings lint fuzz-short vulncheck setup clean
 
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
@@ -36,6 +36,9 @@ bench:            ## rates, times, processor time and commits of everything the 
 bench-peers:      ## the broker beside other OpenID Providers, in one run; PEERS='-dex PROGRAM' adds Dex
 	scripts/setup.sh bench
 	$(GO) run ./bench/peers $(PEERS)
+
+bench-grown:      ## the same table with a million dead credentials behind it, beside an empty past
+	$(GO) run ./bench -grown -clients 8 -for 1s
 
 bench-endings:    ## how long from an owner's click until every app refuses
 	$(GO) run ./bench/endings

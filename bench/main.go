@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/valetkey/valetkey/bench/internal/past"
 	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
@@ -18,6 +20,8 @@ type plan struct {
 	clients   []int
 	during    time.Duration
 	alg       string // of ID tokens
+	rounds    int    // with a past
+	past      past.Past
 }
 
 // limit is how long everything may take.
@@ -30,13 +34,36 @@ func main() {
 	flag.StringVar(&p.only, "only", "", "modes, comma-separated; default all")
 	flag.DurationVar(&p.during, "for", 2*time.Second, "how long each row is measured")
 	flag.StringVar(&p.alg, "alg", "ES256", "of ID tokens: ES256 or RS256")
+	grown := flag.Bool("grown", false, "measure with a past beside the same without one")
+	flag.IntVar(&p.rounds, "rounds", 3, "with a past: how often the two take turns")
+	flag.IntVar(&p.past.Accounts, "accounts", 100_000, "with a past: accounts")
+	flag.IntVar(&p.past.Credentials, "credentials", 1_000_000, "with a past: dead credentials, each with its session")
+	flag.IntVar(&p.past.Entries, "entries", 10_000_000, "with a past: entries of the record")
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")
 	var err error
 	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err != nil {
 		rig.Misused("bench: -clients", err)
 	}
-	rig.Main("bench", limit, func(ctx context.Context) error { return run(ctx, p) })
+	if *grown && (p.past.Accounts < 1000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
+		rig.Misused("bench", errors.New("-accounts takes a number from 1,000 to 1,000,000, -rounds one from 1"))
+	}
+	rig.Main("bench", limit, func(ctx context.Context) error {
+		if *grown {
+			return compare(ctx, p)
+		}
+		return run(ctx, p)
+	})
+}
+
+// modes are those that are wanted.
+func (p plan) modes() (out []mode) {
+	for _, m := range modes {
+		if p.only == "" || strings.Contains(","+p.only+",", ","+m.name+",") {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // run measures everything that the plan names, one database after the other.
@@ -77,10 +104,7 @@ func measure(ctx context.Context, p plan, program, name string) error {
 		return err
 	}
 	fmt.Printf("%-9s memory, idle: %.0f MiB; first start to ready: %v\n", name, rig.Mebibytes(b.Memory()), b.Took.Round(time.Millisecond))
-	for _, m := range modes {
-		if p.only != "" && !strings.Contains(","+p.only+",", ","+m.name+",") {
-			continue
-		}
+	for _, m := range p.modes() {
 		for _, n := range p.clients {
 			if err := row(ctx, p, b, m, n); err != nil {
 				return fmt.Errorf("%s with %d clients: %w", m.name, n, err)

@@ -11,7 +11,7 @@ const header = "database  mode                 clients      per second     p50 m
 
 // row measures one mode with so many clients and prints it.
 func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
-	got, err := measured(ctx, p, b, m, n)
+	got, err := measured(ctx, p, b, m, n, nil)
 	if err != nil {
 		return err
 	}
@@ -20,12 +20,15 @@ func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
 	return nil
 }
 
-// measured measures one mode with so many clients.
-func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int) (rig.Measured, error) {
+// measured measures one mode with so many clients, whose accounts may be chosen.
+func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int, accounts func(client int) func(n int) string) (rig.Measured, error) {
 	clients := make([]*rig.Client, n)
 	for i := range clients {
 		clients[i] = rig.NewClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
 		defer clients[i].Close()
+		if accounts != nil {
+			clients[i].Account = accounts(i)
+		}
 	}
 	if m.prepare != nil {
 		if err := rig.Together(n, func(i int) error { return m.prepare(ctx, clients[i]) }); err != nil {

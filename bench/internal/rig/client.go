@@ -15,11 +15,11 @@ import (
 type Client struct {
 	*Visitor
 	Broker  *Broker
-	name    string
-	agent   string            // whom it signs in as
-	n       int               // of what it has made
-	tokens  map[string]string // of the API, by client_id
-	Staff   Jar               // the agent's sign-in, where the mode has one
+	agent   string             // whom it signs in as
+	n       int                // of what it has made
+	tokens  map[string]string  // of the API, by client_id
+	Account func(n int) string // of what it mints as the n-th; at first one that nobody has had before
+	Staff   Jar                // the agent's sign-in, where the mode has one
 	Lent    Minted
 	Session Tokens
 }
@@ -36,7 +36,8 @@ type Minted struct {
 
 // NewClient makes the i-th client.
 func NewClient(b *Broker, name string, i int) *Client {
-	return &Client{Visitor: NewVisitor(b.Site()), Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}}
+	return &Client{Visitor: NewVisitor(b.Site()), Broker: b, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{},
+		Account: func(n int) string { return fmt.Sprintf("%s-%d", name, n) }}
 }
 
 // API asks the management API as one of the apps, with a token that it keeps.
@@ -61,10 +62,10 @@ func (c *Client) API(ctx context.Context, id, method, path string, body any) (Re
 	return c.Send(r)
 }
 
-// Mint makes a credential for an account of this client's own.
+// Mint makes a credential for the client's next account.
 func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 	c.n++
-	account := fmt.Sprintf("%s-%d", c.name, c.n)
+	account := c.Account(c.n)
 	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
 		"policy": policy, "account_name": account, "handle": account, "owner": map[string]any{"sub": "o-" + account, "name": "Olivia", "email": "o@bench.example"},
 	})
