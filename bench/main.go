@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func main() {
 	var p plan
 	databases := flag.String("db", "sqlite,postgres", "databases")
 	clients := flag.String("clients", "1,8,32", "how many clients at once, one run each")
-	flag.StringVar(&p.only, "only", "", "modes, comma-separated; default all")
+	flag.StringVar(&p.only, "only", "", "modes, comma-separated, and start; default all")
 	flag.DurationVar(&p.during, "for", 2*time.Second, "how long each row is measured")
 	flag.StringVar(&p.alg, "alg", "ES256", "of ID tokens: ES256 or RS256")
 	grown := flag.Bool("grown", false, "measure with a past beside the same without one")
@@ -59,11 +60,15 @@ func main() {
 // modes are those that are wanted.
 func (p plan) modes() (out []mode) {
 	for _, m := range modes {
-		if p.only == "" || strings.Contains(","+p.only+",", ","+m.name+",") {
+		if p.wants(m.name) {
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+func (p plan) wants(mode string) bool {
+	return p.only == "" || slices.Contains(strings.Split(p.only, ","), mode)
 }
 
 // run measures everything that the plan names, one database after the other.
@@ -78,6 +83,14 @@ func run(ctx context.Context, p plan) error {
 		return err
 	}
 	fmt.Printf("%s, ID tokens %s, binary %.1f MiB\n\n", rig.Machine(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
+	if p.wants("start") {
+		if err := start(ctx, p, program); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
+	if p.only == "start" {
+		return nil
+	}
 	fmt.Println(header)
 	for _, name := range p.databases {
 		if err := measure(ctx, p, program, name); err != nil {
@@ -111,6 +124,6 @@ func measure(ctx context.Context, p plan, program, name string) error {
 			}
 		}
 	}
-	fmt.Printf("%-9s memory, afterwards: %.0f MiB\n", name, rig.Mebibytes(b.Memory()))
+	fmt.Printf("%-9s memory, afterwards: %.0f MiB, and at most %.0f MiB\n", name, rig.Mebibytes(b.Memory()), rig.Mebibytes(b.MostMemory()))
 	return nil
 }

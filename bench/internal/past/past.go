@@ -22,6 +22,7 @@ type Past struct {
 	Accounts    int // one in a hundred is hot: half of everything is theirs
 	Credentials int // dead ones; each had one session
 	Entries     int // of the record
+	Live        int // credentials that are not dead, of as many accounts, each with a session that goes on
 }
 
 // Hot is the first hot account, and every hundredth after it.
@@ -47,11 +48,13 @@ var all = []step{
 	{"codes", grants}, {"refresh tokens", refreshTokens}, {"record", record}, {"people in the record", people},
 }
 
+var living = []step{{"live credentials", liveCredentials}, {"live sessions", liveSessions}}
+
 // steps fill the database, or make the accounts only. $1 is the time of now.
 func (p Past) steps(d dialect, accountsOnly bool) (out []step) {
 	c, hotC := p.each(p.Credentials)
 	e, hotE := p.each(p.Entries)
-	which := all
+	which := slices.Concat(all, living)
 	if accountsOnly {
 		which, e, hotE = all[:1], 0, 0
 	}
@@ -60,7 +63,7 @@ func (p Past) steps(d dialect, accountsOnly bool) (out []step) {
 		return fmt.Sprintf("CASE WHEN a.i %% 100 = %d THEN %d ELSE %d END", Hot, hot, ordinary)
 	}
 	words := strings.NewReplacer("OFCREDENTIALS", fmt.Sprintf(d.series, many(c, hotC)), "OFENTRIES", fmt.Sprintf(d.series, many(e, hotE)), "ENTRIES", many(e, hotE),
-		"EACH", fmt.Sprint(max(2, p.Entries/max(1, p.Credentials))), "BEGAN", fmt.Sprintf("($1 - %d)", days*day), "LASTED", fmt.Sprint(days*day), "KEPT", fmt.Sprint(47*day/24))
+		"LIVING", fmt.Sprint(p.Live), "EACH", fmt.Sprint(max(2, p.Entries/max(1, p.Credentials))), "BEGAN", fmt.Sprintf("($1 - %d)", days*day), "LASTED", fmt.Sprint(days*day), "KEPT", fmt.Sprint(47*day/24))
 	for _, s := range which {
 		out = append(out, step{s.what, words.Replace(strings.ReplaceAll(s.text, "AT + ", at+" + "))})
 	}

@@ -29,6 +29,16 @@ CASE m.i % 2 WHEN 0 THEN 'agent' || ((a.i + m.i) % 1000) ELSE '' END, '', '', ''
 AT + 60000000, AT + 1860000000, 600000000, AT + 90000000, AT + 120000000, AT + 60000000, 'pwd', AT + 120000000, 'revoked', NULL
 FROM past_accounts a OFCREDENTIALS`
 
+	liveCredentials = `INSERT INTO credentials (id, account, policy, kind, digits, holder, state, scopes, ticket, contact, contact_key,
+minter_issuer, minter_subject, minter_name, minter_email, email, made_at, redeem_by, session, idle, uses, uses_left, tries, reserved, wrong, ticket_misses, verifier)
+SELECT past_id('l' || a.id), a.id, 'holder', 'password', 0, 1, 'live', 'documents.read', '', '', '', 'customers', 'o-' || a.id, 'Olivia', 'o@bench.example',
+'guest-' || past_id('l' || a.id) || '@support.bench.example', $1, $1 + 86400000000, 28800000000, 1800000000, 0, 0, 0, 0, 0, 0, a.hash FROM past_accounts a WHERE a.i < LIVING`
+
+	liveSessions = `INSERT INTO sessions (sid, attempt, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name, agent_email,
+connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause, status_index)
+SELECT past_id('k' || a.id), 'password//' || past_id('l' || a.id) || '/', a.id, a.id, a.id, past_id('l' || a.id), 'password', 'holder', '', '', '', '', '', '', 'documents.read', '', 'bench', '',
+'guest-' || past_id('l' || a.id) || '@support.bench.example', 'o-' || a.id, $1, $1 + 28800000000, 1800000000, $1, $1 + 1800000000, $1, 'pwd', 0, '', a.i FROM past_accounts a WHERE a.i < LIVING`
+
 	receipts = `INSERT INTO receipts (sid, client, audience, account, epoch, n, enforces, state, ended_at, tokens_until, session_ends, applied_at, instances, logout_next, logout_tries)
 SELECT past_id('s' || a.id || '/' || m.i), 'docs', 'https://docs.bench.example/api', a.id, 'past', a.i, 'guard', 'applied', AT + 120000000, AT + 420000000, AT + 1860000000, AT + 120010000, 1, 0, 0
 FROM past_accounts a OFCREDENTIALS`

@@ -51,14 +51,14 @@ func family(pid int) time.Duration {
 	return total
 }
 
-// resident is the memory of a process that is in RAM, in bytes.
-func resident(pid int) int64 {
+// memory is what the kernel says of a process's memory, in bytes.
+func memory(pid int, what string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for _, line := range strings.Split(string(text), "\n") {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == what {
 			n, _ := strconv.ParseInt(f[1], 10, 64)
 			return n << 10
 		}

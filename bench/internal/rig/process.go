@@ -87,4 +87,7 @@ func (p *Process) Stop() error {
 func (p *Process) Processor() time.Duration { return processor(p.cmd.Process.Pid) }
 
 // Memory is its resident memory, in bytes.
-func (p *Process) Memory() int64 { return resident(p.cmd.Process.Pid) }
+func (p *Process) Memory() int64 { return memory(p.cmd.Process.Pid, "VmRSS:") }
+
+// MostMemory is the most that it ever was.
+func (p *Process) MostMemory() int64 { return memory(p.cmd.Process.Pid, "VmHWM:") }
