@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build test race e2e faults hammer bench bench-peers bench-grown bench-endings lint fuzz-short vulncheck setup clean
+.PHONY: build test race e2e faults hammer bench bench-peers bench-grown bench-go bench-endings lint fuzz-short vulncheck setup clean
 
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
@@ -39,6 +39,9 @@ bench-peers:      ## the broker beside other OpenID Providers, in one run; PEERS
 
 bench-grown:      ## the same table with a million dead credentials behind it, beside an empty past
 	$(GO) run ./bench -grown -clients 8 -for 1s
+
+bench-go:         ## the inner pieces, compared with a kept run; KEEP=keep keeps this one
+	scripts/bench-go.sh $(KEEP)
 
 bench-endings:    ## how long from an owner's click until every app refuses
 	$(GO) run ./bench/endings
