@@ -83,7 +83,7 @@ func (w *world) assembled(known map[string]statement) map[string]statement {
 // that it will run with any.
 func (w *world) explainer() func(text string) (read []string, plan string) {
 	w.t.Helper()
-	if w.engine.prepare {
+	if strings.HasPrefix(w.dsn, "sqlite:") {
 		return w.explainSQLite
 	}
 	c, err := pgx.Connect(w.t.Context(), w.dsn)
