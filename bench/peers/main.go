@@ -57,6 +57,7 @@ func run(ctx context.Context, p plan) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Println(rig.Machine())
+	fmt.Println("In the last columns: how many times the peer's rate the broker's is, and how many times its processor time the peer's, of server and database.")
 	all, err := enlist(ctx, p, dir)
 	defer func() {
 		for _, c := range all {

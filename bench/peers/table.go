@@ -11,14 +11,15 @@ import (
 type results map[*server][]rig.Measured
 
 // print says the medians of the rounds, and for each row of the broker how many
-// times a peer's rate its own is: the median of the rounds' ratios.
+// times a peer's rate its own is, and how many times its processor time, of server
+// and database together, the peer's is: the medians of the rounds' ratios.
 func (r results) print(m mode, n int, taking []*server) {
 	var peers []*server
 	fmt.Printf("\n%-18s %7s  %-28s %10s %8s %8s %14s %16s %8s", "mode", "clients", "server", "per second", "p50 ms", "p99 ms", "server CPU ms", "database CPU ms", "MiB")
 	for _, s := range taking {
 		if s.broker == nil {
 			peers = append(peers, s)
-			fmt.Printf("  × %s", s.name)
+			fmt.Printf("  %s", heading(s))
 		}
 	}
 	fmt.Println()
@@ -26,7 +27,8 @@ func (r results) print(m mode, n int, taking []*server) {
 		r.row(m, n, s)
 		if s.broker != nil {
 			for _, peer := range peers {
-				fmt.Printf("  %*.2f", utf8.RuneCountInString("× "+peer.name), r.ratio(s, peer))
+				rate, cost := r.ratios(s, peer)
+				fmt.Printf("  %*s", utf8.RuneCountInString(heading(peer)), fmt.Sprintf("%.2f, %.2f", rate, cost))
 			}
 		}
 		fmt.Println()
@@ -49,11 +51,17 @@ func (r results) row(m mode, n int, s *server) {
 		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Database) }), rig.Mebibytes(s.process().Memory()))
 }
 
-// ratio is how many times the peer's rate the server's is.
-func (r results) ratio(s, peer *server) float64 {
-	ratios := make([]float64, 0, len(r[s]))
-	for i := range r[s] {
-		ratios = append(ratios, r[s][i].Rate/r[peer][i].Rate)
+// heading is that of the ratios to a peer.
+func heading(peer *server) string { return "× " + peer.name }
+
+// ratios are how many times the peer's rate the server's is, and how many times
+// the server's processor time the peer's.
+func (r results) ratios(s, peer *server) (rate, cost float64) {
+	var rates, costs []float64
+	for i, own := range r[s] {
+		its := r[peer][i]
+		rates = append(rates, own.Rate/its.Rate)
+		costs = append(costs, float64(its.Server+its.Database)/float64(own.Server+own.Database))
 	}
-	return rig.Median(ratios)
+	return rig.Median(rates), rig.Median(costs)
 }
