@@ -10,7 +10,7 @@ FUZZTIME ?= 10s
 
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: build test race e2e faults hammer bench-endings lint fuzz-short vulncheck setup clean
+.PHONY: build test race e2e faults hammer bench bench-peers bench-grown bench-go bench-endings lint fuzz-short vulncheck setup clean
 
 build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
@@ -33,6 +33,16 @@ hammer:           ## 250,000 malformed requests to every route, on each database
 bench:            ## rates, times, processor time and commits of everything the broker does
 	$(GO) run ./bench
 
+bench-peers:      ## the broker beside other OpenID Providers, in one run; PEERS='-dex PROGRAM' adds Dex
+	scripts/setup.sh bench
+	$(GO) run ./bench/peers $(PEERS)
+
+bench-grown:      ## the same table with a million dead credentials behind it, beside an empty past
+	$(GO) run ./bench -grown -clients 8 -for 1s
+
+bench-go:         ## the inner pieces, compared with a kept run; KEEP=keep keeps this one
+	scripts/bench-go.sh $(KEEP)
+
 bench-endings:    ## how long from an owner's click until every app refuses
 	$(GO) run ./bench/endings
 
@@ -53,4 +63,4 @@ setup:            ## installs what the tests need: PostgreSQL, Chromium, Node, P
 	scripts/setup.sh test
 
 clean:
-	rm -rf valetkey bin .cache e2e/out e2e/node/node_modules e2e/browser/node_modules internal/connectors/testdata/oidc-provider/node_modules
+	rm -rf valetkey bin .cache e2e/out e2e/node/node_modules e2e/browser/node_modules internal/connectors/testdata/oidc-provider/node_modules bench/peers/oidc-provider/node_modules

@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
-	"strconv"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/valetkey/valetkey/bench/internal/past"
 	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
@@ -22,32 +21,54 @@ type plan struct {
 	clients   []int
 	during    time.Duration
 	alg       string // of ID tokens
+	rounds    int    // with a past
+	past      past.Past
 }
+
+// limit is how long everything may take.
+const limit = 10 * time.Minute
 
 func main() {
 	var p plan
 	databases := flag.String("db", "sqlite,postgres", "databases")
 	clients := flag.String("clients", "1,8,32", "how many clients at once, one run each")
-	flag.StringVar(&p.only, "only", "", "modes, comma-separated; default all")
+	flag.StringVar(&p.only, "only", "", "modes, comma-separated, and start; default all")
 	flag.DurationVar(&p.during, "for", 2*time.Second, "how long each row is measured")
 	flag.StringVar(&p.alg, "alg", "ES256", "of ID tokens: ES256 or RS256")
+	grown := flag.Bool("grown", false, "measure with a past beside the same without one")
+	flag.IntVar(&p.rounds, "rounds", 3, "with a past: how often the two take turns")
+	flag.IntVar(&p.past.Accounts, "accounts", 100_000, "with a past: accounts")
+	flag.IntVar(&p.past.Credentials, "credentials", 1_000_000, "with a past: dead credentials, each with its session")
+	flag.IntVar(&p.past.Entries, "entries", 10_000_000, "with a past: entries of the record")
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")
-	for _, n := range strings.Split(*clients, ",") {
-		k, err := strconv.Atoi(n)
-		if err != nil || k < 1 || k > rig.MaxClients {
-			fmt.Fprintf(os.Stderr, "bench: -clients takes numbers from 1 to %d\n", rig.MaxClients)
-			os.Exit(2)
+	var err error
+	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err != nil {
+		rig.Misused("bench: -clients", err)
+	}
+	if *grown && (p.past.Accounts < 1000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
+		rig.Misused("bench", errors.New("-accounts takes a number from 1,000 to 1,000,000, -rounds one from 1"))
+	}
+	rig.Main("bench", limit, func(ctx context.Context) error {
+		if *grown {
+			return compare(ctx, p)
 		}
-		p.clients = append(p.clients, k)
+		return run(ctx, p)
+	})
+}
+
+// modes are those that are wanted.
+func (p plan) modes() (out []mode) {
+	for _, m := range modes {
+		if p.wants(m.name) {
+			out = append(out, m)
+		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, p); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1)
-	}
+	return out
+}
+
+func (p plan) wants(mode string) bool {
+	return p.only == "" || slices.Contains(strings.Split(p.only, ","), mode)
 }
 
 // run measures everything that the plan names, one database after the other.
@@ -61,8 +82,15 @@ func run(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %s/%s, %d processors, load %s, ID tokens %s, binary %.1f MiB\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH,
-		runtime.NumCPU(), rig.Load(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
+	fmt.Printf("%s, ID tokens %s, binary %.1f MiB\n\n", rig.Machine(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
+	if p.wants("start") {
+		if err := start(ctx, p, program); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
+	if p.only == "start" {
+		return nil
+	}
 	fmt.Println(header)
 	for _, name := range p.databases {
 		if err := measure(ctx, p, program, name); err != nil {
@@ -89,16 +117,13 @@ func measure(ctx context.Context, p plan, program, name string) error {
 		return err
 	}
 	fmt.Printf("%-9s memory, idle: %.0f MiB; first start to ready: %v\n", name, rig.Mebibytes(b.Memory()), b.Took.Round(time.Millisecond))
-	for _, m := range modes {
-		if p.only != "" && !strings.Contains(","+p.only+",", ","+m.name+",") {
-			continue
-		}
+	for _, m := range p.modes() {
 		for _, n := range p.clients {
 			if err := row(ctx, p, b, m, n); err != nil {
 				return fmt.Errorf("%s with %d clients: %w", m.name, n, err)
 			}
 		}
 	}
-	fmt.Printf("%-9s memory, afterwards: %.0f MiB\n", name, rig.Mebibytes(b.Memory()))
+	fmt.Printf("%-9s memory, afterwards: %.0f MiB, and at most %.0f MiB\n", name, rig.Mebibytes(b.Memory()), rig.Mebibytes(b.MostMemory()))
 	return nil
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what `make test` and `make lint` need and this machine lacks:
+# Installs what `make test`, `make bench-peers` and `make lint` need and this machine lacks:
 #
 #   scripts/setup.sh test    PostgreSQL, PgBouncer, Chromium, Node, Python, a C compiler; the packages of the tests'
 #                            parts in Node and, into ./.cache/python, in Python
+#   scripts/setup.sh bench   PostgreSQL, Node; the packages of the peer that runs on Node
 #   scripts/setup.sh lint    golangci-lint, into ./bin
 #
 # Does nothing, quickly, when everything is there.
@@ -77,6 +78,25 @@ python_packages() {
   cp "$list" "$into/installed.txt"
 }
 
+new_node() {
+  if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    say "Node 20 or newer is needed, and this is $(node --version): please install one (see nodejs.org)"
+    return 1
+  fi
+}
+
+for_bench() {
+  local missing=()
+  has_postgres || missing+=(postgresql)
+  has node || missing+=(nodejs)
+  has npm || missing+=(npm)
+  if [ "${#missing[@]}" -gt 0 ]; then
+    debian_packages "${missing[@]}"
+  fi
+  new_node
+  node_packages bench/peers/oidc-provider
+}
+
 for_tests() {
   local missing=()
   has_postgres || missing+=(postgresql)
@@ -90,11 +110,7 @@ for_tests() {
   if [ "${#missing[@]}" -gt 0 ]; then
     debian_packages "${missing[@]}"
   fi
-
-  if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
-    say "e2e/node needs Node 20 or newer, and this is $(node --version): please install one (see nodejs.org)"
-    return 1
-  fi
+  new_node
 
   if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
     say "e2e/python needs Python 3.10 or newer, and this is $(python3 --version): please install one"
@@ -129,9 +145,10 @@ for_lint() {
 
 case "${1:-}" in
 test) for_tests ;;
+bench) for_bench ;;
 lint) for_lint ;;
 *)
-  echo "usage: scripts/setup.sh test|lint" >&2
+  echo "usage: scripts/setup.sh test|bench|lint" >&2
   exit 2
   ;;
 esac

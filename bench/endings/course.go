@@ -195,8 +195,6 @@ func (c *course) print(rate int, sessions []*session, refused [][]time.Time) {
 		slices.Sort(list)
 	}
 	fmt.Printf("%-9s %5d  %8d  %7d  %8d %10.2f %10.2f %10.2f   %20.2f   %24.0f  %8.0f\n", c.database, len(c.nodes), rate, len(sessions), len(took),
-		ms(took[len(took)/2]), ms(took[len(took)*99/100]), ms(took[len(took)-1]), ms(replied[len(replied)/2]),
-		ms(listed[len(listed)/2]), ms(listed[len(listed)-1]))
+		rig.Milliseconds(took[len(took)/2]), rig.Milliseconds(took[len(took)*99/100]), rig.Milliseconds(took[len(took)-1]), rig.Milliseconds(replied[len(replied)/2]),
+		rig.Milliseconds(listed[len(listed)/2]), rig.Milliseconds(listed[len(listed)-1]))
 }
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

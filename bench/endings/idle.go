@@ -44,7 +44,7 @@ func idle(ctx context.Context, program string) error {
 	}
 	client := rig.NewClient(b, "idle", 0)
 	defer client.Close()
-	bearer, err := client.APIToken(ctx, "docs-api")
+	bearer, err := client.APIToken(ctx, client.Site.Asker)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"runtime"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/valetkey/valetkey/bench/internal/rig"
@@ -43,33 +39,16 @@ func main() {
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")
 	var err error
-	if p.nodes, err = numbers(*nodes, 9); err == nil {
-		p.rates, err = numbers(*rates, 1000)
+	if p.nodes, err = rig.Numbers(*nodes, 9); err == nil {
+		p.rates, err = rig.Numbers(*rates, 1000)
 	}
-	if err != nil || p.guards < 1 || p.guards > 10000 {
-		fmt.Fprintln(os.Stderr, "endings: -nodes, -rates and -guards take numbers from 1 to 9, 1000 and 10000")
-		os.Exit(2)
+	if err == nil && (p.guards < 1 || p.guards > 10000) {
+		err = fmt.Errorf("%d is no number of guards from 1 to 10000", p.guards)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	err = run(ctx, p)
-	cancel()
-	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "endings:", err)
-		os.Exit(1)
+		rig.Misused("endings", err)
 	}
-}
-
-func numbers(text string, highest int) (out []int, err error) {
-	for _, t := range strings.Split(text, ",") {
-		n, err := strconv.Atoi(t)
-		if err != nil || n < 1 || n > highest {
-			return nil, fmt.Errorf("%q is no number from 1 to %d", t, highest)
-		}
-		out = append(out, n)
-	}
-	return out, nil
+	rig.Main("endings", limit, func(ctx context.Context) error { return run(ctx, p) })
 }
 
 // run measures one database after the other.
@@ -83,7 +62,7 @@ func run(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %s/%s, %d processors, load %s, %d guards\n\n%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rig.Load(), p.guards, header)
+	fmt.Printf("%s, %d guards\n\n%s\n", rig.Machine(), p.guards, header)
 	costs := true // the same everywhere: measured once
 	for _, name := range p.databases {
 		if name == "none" {

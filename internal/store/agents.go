@@ -58,7 +58,7 @@ func (t *tx) suspend(agent string, suspended bool, by credentials.Mark) error {
 	return err
 }
 
-const liveAgents = `SELECT DISTINCT agent_issuer, agent_sub, connector FROM sessions WHERE ended_at = 0 AND agent <> ''`
+const liveAgents = `SELECT DISTINCT agent_issuer, agent_sub, connector FROM sessions WHERE ` + sessionDue + ` > 0 AND agent <> ''`
 
 // EndUnknown ends the sessions of agents whom known does not know any more:
 // people who were taken out of the configuration must not go on refreshing.

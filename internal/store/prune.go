@@ -12,8 +12,8 @@ const (
 	AND NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n)
 	ORDER BY e.needed_until LIMIT $2) RETURNING sid`
 	// The outer condition is looked at once more where somebody else had the row.
-	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE state = '` + receiptWaiting + `' AND (sid, client) IN (
-	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
+	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE ` + receiptDue + ` <= $1 AND (sid, client) IN (
+	SELECT sid, client FROM receipts WHERE ` + receiptDue + ` <= $1 ORDER BY ` + receiptDue + ` LIMIT $2)`
 )
 
 const (

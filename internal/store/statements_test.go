@@ -1,71 +1,79 @@
 package store
 
 import (
-	"slices"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"regexp"
 	"strings"
-	"testing"
-
-	"github.com/valetkey/valetkey/credentials"
+	"sync"
 )
 
-// brief says of a statement what it does to which table, and where a
-// transaction begins and ends.
-func brief(statement string) string {
-	words := strings.Fields(statement)
-	switch words[0] {
-	case "SELECT":
-		return "SELECT " + words[slices.Index(words, "FROM")+1]
-	case "INSERT", "DELETE":
-		return words[0] + " " + words[2]
-	case "UPDATE":
-		return "UPDATE " + words[1]
+// statement is one that this package sends to the database.
+type statement struct{ text, file, name string }
+
+var isStatement = regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
+
+// nothing stands for every imported package: the text of a statement needs none.
+type nothing struct{}
+
+func (nothing) Import(path string) (*types.Package, error) {
+	p := types.NewPackage(path, filepath.Base(path))
+	p.MarkComplete()
+	return p, nil
+}
+
+// statements reads those of this package's source that are arguments of a call
+// or elements of a list or map, by their text. They are not copied anywhere, so
+// none can be forgotten; those that code puts together are not among them.
+var statements = sync.OnceValues(func() (map[string]statement, error) {
+	files := token.NewFileSet()
+	var sources []*ast.File
+	names, err := filepath.Glob("*.go")
+	for _, name := range names {
+		if err != nil || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		var f *ast.File
+		f, err = parser.ParseFile(files, name, nil, 0)
+		sources = append(sources, f)
 	}
-	return statement
-}
-
-// signIn is what a sign-in with a temporary login and a refresh token takes, one
-// commit for the redemption and one for the tokens. Whoever adds a statement
-// makes every sign-in slower, and changes docs/performance.md too.
-var signIn = map[string][]string{
-	"redeem": {"SELECT credentials",
-		"BEGIN", "UPDATE accounts", "SELECT credentials", "INSERT sessions", "INSERT record", "INSERT record_people", "UPDATE accounts", "COMMIT", "COMMITTED"},
-	"summary": {"SELECT sessions"},
-	"enter":   {"SELECT sessions"},
-	"token": {"BEGIN", "UPDATE accounts", "SELECT sessions", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record",
-		"UPDATE accounts", "COMMIT", "COMMITTED"},
-}
-
-// TestStatementsOfASignIn counts and lists the statements of every step, on both
-// engines.
-func TestStatementsOfASignIn(t *testing.T) {
-	each(t, func(t *testing.T, w *world) {
-		w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder = true }))
-		var s credentials.Session
-		look := func() error {
-			_, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(t.Context(), s.ID)
-			return err
-		}
-		for _, step := range []struct {
-			name string
-			do   func() error
-		}{
-			{"redeem", func() (err error) { s, err = w.password("1", nil, "guest@x.example", "a reason"); return err }},
-			{"summary", look}, {"enter", look},
-			{"token", func() error {
-				g := grant(s)
-				g.Refresh = &credentials.RefreshToken{Hash: []byte("r"), Account: g.Account, SID: g.SID, Client: g.Client, Audience: g.Audience, Scope: g.Scope}
-				_, err := w.Issue(t.Context(), g)
-				return err
-			}},
-		} {
-			var got []string
-			w.probe = func(statement string) error { got = append(got, brief(statement)); return nil }
-			err := step.do()
-			w.probe = nil
-			if err != nil || !slices.Equal(got, signIn[step.name]) {
-				t.Errorf("%s takes\n%s\nnot\n%s\n%v", step.name, strings.Join(got, "\n"), strings.Join(signIn[step.name], "\n"), err)
+	if err != nil {
+		return nil, err
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	config := types.Config{Importer: nothing{}, Error: func(error) {}} // imports are missing, constants are not
+	_, _ = config.Check("store", files, sources, info)
+	found := map[string]statement{}
+	for _, f := range sources {
+		ast.Inspect(f, func(n ast.Node) bool {
+			var used []ast.Expr
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				used = n.Args
+			case *ast.CompositeLit:
+				used = n.Elts
+			case *ast.AssignStmt:
+				used = n.Rhs
+			case *ast.ReturnStmt:
+				used = n.Results
 			}
-		}
-		w.sound()
-	})
-}
+			for _, e := range used {
+				if pair, is := e.(*ast.KeyValueExpr); is {
+					e = pair.Value
+				}
+				v := info.Types[e].Value
+				if v == nil || v.Kind() != constant.String || !isStatement.MatchString(constant.StringVal(v)) {
+					continue
+				}
+				at := files.Position(e.Pos())
+				found[constant.StringVal(v)] = statement{constant.StringVal(v), at.Filename, types.ExprString(e)}
+			}
+			return true
+		})
+	}
+	return found, nil
+})

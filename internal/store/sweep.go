@@ -23,16 +23,24 @@ const (
 	expiredText = string(credentials.Expired)
 )
 
+// When something that lives will be over: what is over is not found by it. These
+// are the very expressions of indexes.
 const (
-	dueSessions   = `SELECT sid, account FROM sessions WHERE ended_at = 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`
-	expiredLive   = `SELECT id, account FROM credentials WHERE state = 'live' AND redeem_by <= $1 ORDER BY redeem_by LIMIT $2`
+	sessionDue    = `CASE WHEN ended_at = 0 THEN due_at END`
+	credentialDue = `CASE WHEN state = 'live' THEN redeem_by END`
+	receiptDue    = `CASE WHEN state = 'waiting' THEN tokens_until END`
+)
+
+const (
+	dueSessions   = `SELECT sid, account FROM sessions WHERE ` + sessionDue + ` <= $1 ORDER BY ` + sessionDue + ` LIMIT $2`
+	expiredLive   = `SELECT id, account FROM credentials WHERE ` + credentialDue + ` <= $1 ORDER BY ` + credentialDue + ` LIMIT $2`
 	markExpired   = `UPDATE credentials SET state = $2, verifier = NULL WHERE id = $1 AND state = 'live' AND redeem_by <= $3`
 	unsettled     = `SELECT id, account FROM tries WHERE state = 'reserved' AND at <= $1 ORDER BY at LIMIT $2`
 	readUnsettled = `SELECT agent, pins FROM tries WHERE id = $1 AND state = 'reserved'`
 	ofEnded       = ` <= $1 AND EXISTS (SELECT 1 FROM sessions s WHERE s.sid = t.sid AND s.ended_at <> 0 AND s.ended_at <= $1) ORDER BY 2 LIMIT $2`
 	pruneGrants   = `DELETE FROM grants WHERE id IN (SELECT id FROM (SELECT id, at FROM grants t WHERE at` + ofEnded + `) old)`
 	pruneRefresh  = `DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM (SELECT hash, made_at FROM refresh_tokens t WHERE made_at` + ofEnded + `) old)`
-	pruneTries    = `DELETE FROM tries WHERE state <> 'reserved' AND at <= $1`
+	pruneTries    = `DELETE FROM tries WHERE state IN ('` + tryWrong + `', '` + tryRight + `', '` + tryLapsed + `') AND at <= $1` // by the index on state
 	pruneKeys     = `DELETE FROM idempotency WHERE at <= $1`
 	pruneOTP      = `DELETE FROM otp_used WHERE step <= $1`
 	pruneHours    = `DELETE FROM wrong_hours WHERE hour <= $1`

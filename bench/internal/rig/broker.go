@@ -4,16 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -30,17 +26,15 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // Broker is one installation, and its node that is measured.
 type Broker struct {
-	program string
-	dir     string
-	file    string // of the configuration, in dir
-	DB      *Database
-	Issuer  string
-	At      string        // where this node listens: the issuer, or another address
-	Secret  string        // of every client
-	Took    time.Duration // from the start until it was ready
-	cmd     *exec.Cmd
-	ended   chan error
-	log     *os.File
+	program  string
+	dir      string
+	file     string // of the configuration, in dir
+	DB       *Database
+	Issuer   string
+	At       string // where this node listens: the issuer, or another address
+	Secret   string // of every client
+	alg      string // of ID tokens
+	*Process        // since Start
 }
 
 // MaxClients is how many can work at once.
@@ -54,11 +48,11 @@ func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{program: program, dir: dir, DB: db, Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), Secret: rand.Text() + rand.Text(), file: "valetkey"}
+	b := &Broker{program: program, dir: dir, DB: db, Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), Secret: rand.Text() + rand.Text(), file: "valetkey", alg: alg}
 	b.At = b.Issuer
 	salt := []byte(rand.Text())[:16]
 	hash := fmt.Sprintf("$argon2id$v=19$m=8192,t=1,p=1$%s$%s", base64.RawStdEncoding.EncodeToString(salt),
@@ -86,7 +80,7 @@ func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 // Sibling prepares another node of the same installation, with an address of its
 // own. It is to be removed before the first.
 func (b *Broker) Sibling(n int) (*Broker, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +89,7 @@ func (b *Broker) Sibling(n int) (*Broker, error) {
 		return nil, err
 	}
 	other := *b
+	other.Process = nil
 	other.file, other.At = fmt.Sprintf("node%d", n), fmt.Sprintf("http://127.0.0.1:%d", port)
 	mine, its := "listen: "+strings.TrimPrefix(b.At, "http://"), "listen: "+strings.TrimPrefix(other.At, "http://")
 	return &other, os.WriteFile(other.config(), []byte(strings.Replace(string(text), mine, its, 1)), 0o600)
@@ -104,55 +99,9 @@ func (b *Broker) config() string { return filepath.Join(b.dir, b.file+".yaml") }
 
 // Start starts the node and waits until it is ready.
 func (b *Broker) Start(ctx context.Context) (err error) {
-	if b.log, err = os.Create(filepath.Join(b.dir, "log")); err != nil {
-		return err
-	}
-	b.cmd, b.ended = exec.Command(b.program, "serve", "--config", b.config()), make(chan error, 1) //nolint:gosec // built by us
-	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
-	begun := time.Now()
-	if err := b.cmd.Start(); err != nil {
-		return err
-	}
-	go func() { b.ended <- b.cmd.Wait() }()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	again := time.NewTicker(2 * time.Millisecond)
-	defer again.Stop()
-	for {
-		if r, err := http.Get(b.At + "/readyz"); err == nil {
-			_ = r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				b.Took = time.Since(begun)
-				return nil
-			}
-		}
-		select {
-		case <-again.C:
-		case err := <-b.ended:
-			said, _ := os.ReadFile(filepath.Join(b.dir, b.file+".log"))
-			return fmt.Errorf("the broker ended at once: %w\n%s", err, said)
-		case <-ctx.Done():
-			return errors.New("the broker did not become ready")
-		}
-	}
-}
-
-// Stop ends the node as an operator does.
-func (b *Broker) Stop() error {
-	if b.cmd == nil {
-		return nil
-	}
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	select {
-	case err := <-b.ended:
-		b.cmd = nil
-		return err
-	case <-time.After(30 * time.Second):
-		_ = b.cmd.Process.Kill()
-		return errors.New("the broker did not stop")
-	}
+	cmd := exec.Command(b.program, "serve", "--config", b.config()) //nolint:gosec // built by us
+	b.Process, err = StartProcess(ctx, cmd, filepath.Join(b.dir, b.file+".log"), b.At+"/readyz")
+	return err
 }
 
 // Remove ends the node, and leaves nothing of the installation.
@@ -161,7 +110,8 @@ func (b *Broker) Remove() {
 	_ = os.RemoveAll(b.dir)
 }
 
-func freePort() (int, error) {
+// FreePort is one that nobody listens on.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

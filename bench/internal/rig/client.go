@@ -9,20 +9,17 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 )
 
-// Client is one of those that work at the same time, with connections of its
-// own.
+// Client is a visitor of the broker, with what it knows of it.
 type Client struct {
+	*Visitor
 	Broker  *Broker
-	name    string
-	agent   string            // whom it signs in as
-	lines   map[string]*line  // by host
-	n       int               // of what it has made
-	tokens  map[string]string // of the API, by client_id
-	keys    *keySet
-	Staff   Jar // the agent's sign-in, where the mode has one
+	agent   string             // whom it signs in as
+	n       int                // of what it has made
+	tokens  map[string]string  // of the API, by client_id
+	Account func(n int) string // of what it mints as the n-th; at first one that nobody has had before
+	Staff   Jar                // the agent's sign-in, where the mode has one
 	Lent    Minted
 	Session Tokens
 }
@@ -39,39 +36,14 @@ type Minted struct {
 
 // NewClient makes the i-th client.
 func NewClient(b *Broker, name string, i int) *Client {
-	return &Client{Broker: b, name: name, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{}, lines: map[string]*line{}}
-}
-
-// Reply is an answer that has been read.
-type Reply struct {
-	Status int
-	Header http.Header
-	Body   []byte
-}
-
-// Want is an answer of this status, or an error that says what came.
-func (r Reply) Want(status int, what string) error {
-	if r.Status == status {
-		return nil
-	}
-	return fmt.Errorf("%s is answered with %d, want %d: %.400s", what, r.Status, status, r.Body)
-}
-
-// Post sends a form as one of the apps.
-func (c *Client) Post(ctx context.Context, path, id string, form url.Values) (Reply, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Broker.At+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return Reply{}, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(id, c.Broker.Secret)
-	return c.Send(r)
+	return &Client{Visitor: NewVisitor(b.Site()), Broker: b, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{},
+		Account: func(n int) string { return fmt.Sprintf("%s-%d", name, n) }}
 }
 
 // API asks the management API as one of the apps, with a token that it keeps.
 func (c *Client) API(ctx context.Context, id, method, path string, body any) (Reply, error) {
 	if c.tokens[id] == "" {
-		token, err := c.APIToken(ctx, id)
+		token, err := c.APIToken(ctx, App{id, c.Broker.Secret})
 		if err != nil {
 			return Reply{}, err
 		}
@@ -90,23 +62,10 @@ func (c *Client) API(ctx context.Context, id, method, path string, body any) (Re
 	return c.Send(r)
 }
 
-// APIToken asks for a token of one of the apps.
-func (c *Client) APIToken(ctx context.Context, id string) (string, error) {
-	got, err := c.Post(ctx, "/token", id, url.Values{"grant_type": {"client_credentials"}})
-	if err == nil {
-		err = got.Want(http.StatusOK, "client_credentials")
-	}
-	var said Tokens
-	if err == nil {
-		err = json.Unmarshal(got.Body, &said)
-	}
-	return said.Access, err
-}
-
-// Mint makes a credential for an account of this client's own.
+// Mint makes a credential for the client's next account.
 func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 	c.n++
-	account := fmt.Sprintf("%s-%d", c.name, c.n)
+	account := c.Account(c.n)
 	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
 		"policy": policy, "account_name": account, "handle": account, "owner": map[string]any{"sub": "o-" + account, "name": "Olivia", "email": "o@bench.example"},
 	})
@@ -118,6 +77,36 @@ func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 		err = json.Unmarshal(got.Body, &out)
 	}
 	return out, err
+}
+
+// SignIn signs in with what the customer gave, in a browser with these cookies.
+func (c *Client) SignIn(ctx context.Context, cookies Jar, lent Minted) (Tokens, error) {
+	return c.Visitor.SignIn(ctx, cookies, lent.Forms())
+}
+
+// Forms are what somebody fills in who was given it: what it is, and the button
+// of the summary.
+func (m Minted) Forms() [][]string {
+	first := []string{"email", m.Email, "password", m.Password, "reason", "bench"}
+	if m.PIN != "" {
+		first = []string{"pin", m.PIN, "account", m.Account, "reason", "bench"}
+	}
+	return [][]string{first, {"enter", "1"}}
+}
+
+// SignInStaff signs the agent in, and keeps their cookies.
+func (c *Client) SignInStaff(ctx context.Context) error {
+	c.Staff = Jar{}
+	b, err := c.open(ctx, c.Staff)
+	if err != nil {
+		return err
+	}
+	if _, _, missing := form(b.page, "username"); missing != nil {
+		if err := b.fetch(ctx, http.MethodGet, c.Broker.Issuer+choice(b.page), nil); err != nil {
+			return err
+		}
+	}
+	return b.fill(ctx, "username", c.agent, "password", staffPassword)
 }
 
 // Jar is a browser's cookies. The broker's all belong to one host.

@@ -72,24 +72,33 @@ func (d *Database) commits() (n int64) {
 
 // Usage is what has been used up until now.
 type Usage struct {
-	Broker, Database time.Duration // of processor
+	Server, Database time.Duration // of processor
 	Commits          int64         // by PostgreSQL's count of transactions that wrote; by the broker's on SQLite
 	Statements       int64         // by the broker's count
 }
 
 // Minus is what was used since.
 func (u Usage) Minus(before Usage) Usage {
-	return Usage{u.Broker - before.Broker, u.Database - before.Database, u.Commits - before.Commits, u.Statements - before.Statements}
+	return Usage{u.Server - before.Server, u.Database - before.Database, u.Commits - before.Commits, u.Statements - before.Statements}
 }
 
 // Usage reads the counters of the node and its database.
 func (b *Broker) Usage() Usage {
-	u := Usage{Broker: processor(b.cmd.Process.Pid)}
+	u := Usage{Server: b.Processor(), Database: b.DB.Processor()}
 	u.Commits, u.Statements = b.counted()
 	if b.DB.server != nil {
-		u.Database, u.Commits = family(b.DB.server.Pid()), b.DB.commits()
+		u.Commits = b.DB.commits()
 	}
 	return u
+}
+
+// Processor is the processor time that a database server has had, and all its
+// processes.
+func (d *Database) Processor() time.Duration {
+	if d == nil || d.server == nil {
+		return 0
+	}
+	return family(d.server.Pid())
 }
 
 var counter = regexp.MustCompile(`(?m)^valetkey_database_(commits|statements)_total (\S+)$`)

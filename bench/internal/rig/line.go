@@ -25,48 +25,48 @@ type line struct {
 	used time.Time
 }
 
-// line is the client's connection to this host.
-func (c *Client) line(host string) (*line, error) {
-	l := c.lines[host]
+// line is the visitor's connection to this host.
+func (v *Visitor) line(host string) (*line, error) {
+	l := v.lines[host]
 	if l != nil && time.Since(l.used) < idleLimit {
 		return l, nil
 	}
-	c.drop(host)
+	v.drop(host)
 	conn, err := net.DialTimeout("tcp", host, replyLimit)
 	if err != nil {
 		return nil, err
 	}
 	l = &line{conn: conn, in: bufio.NewReaderSize(conn, 8<<10), out: bufio.NewWriterSize(conn, 4<<10)}
-	c.lines[host] = l
+	v.lines[host] = l
 	return l, nil
 }
 
-func (c *Client) drop(host string) {
-	if l := c.lines[host]; l != nil {
+func (v *Visitor) drop(host string) {
+	if l := v.lines[host]; l != nil {
 		_ = l.conn.Close()
-		delete(c.lines, host)
+		delete(v.lines, host)
 	}
 }
 
 // Close lets go of its connections.
-func (c *Client) Close() {
-	for host := range c.lines {
-		c.drop(host)
+func (v *Visitor) Close() {
+	for host := range v.lines {
+		v.drop(host)
 	}
 }
 
 // Send sends a request and reads the answer.
-func (c *Client) Send(r *http.Request) (Reply, error) {
+func (v *Visitor) Send(r *http.Request) (Reply, error) {
 	if err := r.Context().Err(); err != nil {
 		return Reply{}, err
 	}
-	l, err := c.line(r.URL.Host)
+	l, err := v.line(r.URL.Host)
 	if err != nil {
 		return Reply{}, err
 	}
 	got, keep, err := l.exchange(r)
 	if err != nil || !keep {
-		c.drop(r.URL.Host)
+		v.drop(r.URL.Host)
 	}
 	return got, err
 }

@@ -51,14 +51,14 @@ func family(pid int) time.Duration {
 	return total
 }
 
-// Memory is the resident memory of the broker, in bytes.
-func (b *Broker) Memory() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.cmd.Process.Pid))
+// memory is what the kernel says of a process's memory, in bytes.
+func memory(pid int, what string) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
 	for _, line := range strings.Split(string(text), "\n") {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == what {
 			n, _ := strconv.ParseInt(f[1], 10, 64)
 			return n << 10
 		}

@@ -1,32 +1,11 @@
 package rig
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 )
-
-// Active is what introspection says of a token. Its answer is the broker's own
-// JSON, so that nobody has to decode the whole of it.
-func (c *Client) Active(ctx context.Context, token string) (bool, error) {
-	got, err := c.Post(ctx, "/introspect", "docs-api", url.Values{"token": {token}})
-	if err == nil {
-		err = got.Want(http.StatusOK, "introspection")
-	}
-	switch {
-	case err != nil:
-		return false, err
-	case bytes.HasPrefix(got.Body, []byte(`{"active":true,`)) && bytes.Contains(got.Body, []byte(`"sid":"`)):
-		return true, nil
-	case string(bytes.TrimSpace(got.Body)) == `{"active":false}`:
-		return false, nil
-	}
-	return false, fmt.Errorf("introspection says %.400s", got.Body)
-}
 
 // Userinfo is the status of its answer to a token.
 func (c *Client) Userinfo(ctx context.Context, token string) (int, error) {

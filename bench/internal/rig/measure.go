@@ -1,0 +1,90 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// warmUp is how long everything runs before it is measured.
+const warmUp = 300 * time.Millisecond
+
+// Measured is what so many did, each one thing after the other.
+type Measured struct {
+	Rate                float64       // a second
+	P50, P99            time.Duration // of one
+	Server, Database    time.Duration // of processor, for one
+	Commits, Statements float64       // of one
+}
+
+// Measure has n clients do something again and again for a while. The first
+// error ends it.
+func Measure(ctx context.Context, n int, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
+	if _, err := loop(ctx, n, warmUp, do); err != nil {
+		return Measured{}, err
+	}
+	before := usage()
+	begun := time.Now()
+	took, err := loop(ctx, n, during, do)
+	if err != nil {
+		return Measured{}, err
+	}
+	elapsed := time.Since(begun)
+	used := usage().Minus(before)
+	slices.Sort(took)
+	ops := float64(len(took))
+	return Measured{
+		Rate: ops / elapsed.Seconds(), P50: took[len(took)/2], P99: took[len(took)*99/100],
+		Server: time.Duration(float64(used.Server) / ops), Database: time.Duration(float64(used.Database) / ops),
+		Commits: float64(used.Commits) / ops, Statements: float64(used.Statements) / ops,
+	}, nil
+}
+
+// loop returns how long each took.
+func loop(ctx context.Context, n int, during time.Duration, do func(context.Context, int) error) ([]time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, during+time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	var all []time.Duration
+	until := time.Now().Add(during)
+	err := Together(n, func(i int) error {
+		var took []time.Duration
+		for time.Now().Before(until) {
+			begun := time.Now()
+			if err := do(ctx, i); err != nil {
+				return err
+			}
+			took = append(took, time.Since(begun))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, took...)
+		return nil
+	})
+	if err == nil && len(all) == 0 {
+		err = errors.New("nothing came to an end in time")
+	}
+	return all, err
+}
+
+// Together does something n times at once.
+func Together(n int, f func(i int) error) error {
+	var wait sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
+		wait.Go(func() { errs[i] = f(i) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// Median is the middle one.
+func Median(all []float64) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	all = slices.Sorted(slices.Values(all))
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/valetkey/valetkey/bench/internal/rig"
+)
+
+// worker is one of those that ask a server at the same time.
+type worker struct {
+	*rig.Visitor
+	forms  [][]string
+	tokens rig.Tokens
+}
+
+// mode is one thing that workers do again and again.
+type mode struct {
+	name    string
+	site    func(*rig.Site) *rig.Site // as it is seen for that; nil: it is not offered
+	session bool                      // it needs a session
+	do      func(context.Context, *worker) error
+}
+
+var modes = []mode{
+	{"signin", func(s *rig.Site) *rig.Site { return s }, false, func(ctx context.Context, w *worker) error { return w.enter(ctx) }},
+	{"client_credentials", func(s *rig.Site) *rig.Site { return offered(s, s.Machine) }, false, func(ctx context.Context, w *worker) error {
+		_, err := w.APIToken(ctx, w.Site.Machine)
+		return err
+	}},
+	{"introspection", func(s *rig.Site) *rig.Site { return offered(s, s.Asker) }, true, func(ctx context.Context, w *worker) error {
+		active, err := w.Active(ctx, w.tokens.Access)
+		if err == nil && !active {
+			err = errors.New("introspection calls a live token dead")
+		}
+		return err
+	}},
+	{"refresh", func(s *rig.Site) *rig.Site { return s.Offline }, true, func(ctx context.Context, w *worker) (err error) {
+		w.tokens, err = w.Refresh(ctx, w.tokens)
+		return err
+	}},
+}
+
+func offered(s *rig.Site, a rig.App) *rig.Site {
+	if a.ID == "" {
+		return nil
+	}
+	return s
+}
+
+func (w *worker) enter(ctx context.Context) (err error) {
+	w.tokens, err = w.SignIn(ctx, rig.Jar{}, w.forms)
+	return err
+}
+
+// compare measures one mode at every server that offers it, in rounds, and
+// prints the table.
+func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
+	var taking []*server
+	for _, s := range all {
+		if m.site(s.site) != nil {
+			taking = append(taking, s)
+		}
+	}
+	got := results{}
+	for round := range p.rounds {
+		order := slices.Clone(taking)
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, s := range order {
+			measured, err := measure(ctx, p, s, m, n)
+			if err != nil {
+				return fmt.Errorf("%s of %s with %d clients: %w", m.name, s.name, n, err)
+			}
+			got[s] = append(got[s], measured)
+		}
+	}
+	got.print(m, n, taking)
+	return nil
+}
+
+// measure has new workers do it for one round.
+func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measured, error) {
+	workers := make([]*worker, n)
+	err := rig.Together(n, func(i int) (err error) {
+		workers[i] = &worker{Visitor: rig.NewVisitor(m.site(s.site)), forms: s.forms}
+		if s.broker != nil {
+			workers[i].forms, err = lent(ctx, s.broker, i)
+		}
+		if err == nil && m.session {
+			err = workers[i].enter(ctx)
+		}
+		return err
+	})
+	for _, w := range workers {
+		defer w.Close()
+	}
+	if err != nil {
+		return rig.Measured{}, err
+	}
+	return rig.Measure(ctx, n, p.during, s.usage, func(ctx context.Context, i int) error { return m.do(ctx, workers[i]) })
+}
+
+// lent mints a temporary login at the broker, which is what peers' people have
+// from the beginning.
+func lent(ctx context.Context, b *rig.Broker, i int) ([][]string, error) {
+	c := rig.NewClient(b, fmt.Sprintf("peers-%d-%d", time.Now().UnixNano(), i), i)
+	defer c.Close()
+	minted, err := c.Mint(ctx, "holder")
+	return minted.Forms(), err
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valetkey/valetkey/bench/internal/rig"
+)
+
+// plan is what to measure.
+type plan struct {
+	only    string // names of modes, or all
+	servers string // names of servers, or all
+	dex     string // the program, where there is one
+	clients []int
+	rounds  int
+	during  time.Duration
+}
+
+// limit is how long everything may take.
+const limit = 10 * time.Minute
+
+func main() {
+	var p plan
+	clients := flag.String("clients", "1,8,32", "how many sign in at once, one row each; of the other modes, the second number only")
+	flag.StringVar(&p.only, "only", "", "modes, comma-separated: signin, client_credentials, introspection, refresh; default all")
+	flag.StringVar(&p.servers, "servers", "", "the beginnings of servers' names, comma-separated: valetkey, oidc-provider, zitadel, dex; default all")
+	flag.StringVar(&p.dex, "dex", "", "a program of Dex to measure too, on PostgreSQL")
+	flag.IntVar(&p.rounds, "rounds", 3, "how often the servers take turns")
+	flag.DurationVar(&p.during, "for", 1200*time.Millisecond, "how long each is measured in each round")
+	flag.Parse()
+	var err error
+	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err == nil && (p.rounds < 1 || p.rounds > 99) {
+		err = errors.New("-rounds takes a number from 1 to 99")
+	}
+	if err != nil {
+		rig.Misused("peers", err)
+	}
+	rig.Main("peers", limit, func(ctx context.Context) error { return run(ctx, p) })
+}
+
+// wanted reports whether a name is on a list, where an empty list has them all.
+func wanted(list, name string) bool {
+	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(beginning string) bool { return strings.HasPrefix(name, beginning) })
+}
+
+func run(ctx context.Context, p plan) error {
+	dir, err := os.MkdirTemp("", "valetkey-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	fmt.Println(rig.Machine())
+	fmt.Println("In the last columns: how many times the peer's rate the broker's is, and how many times its processor time the peer's, of server and database.")
+	all, err := enlist(ctx, p, dir)
+	defer func() {
+		for _, c := range all {
+			c.close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return errors.New("no server has such a name")
+	}
+	fmt.Println()
+	for _, c := range all {
+		fmt.Printf("%-28s memory, idle: %.0f MiB\n", c.name, rig.Mebibytes(c.process().Memory()))
+	}
+	for _, m := range modes {
+		if !wanted(p.only, m.name) {
+			continue
+		}
+		for i, n := range p.clients {
+			if m.name != "signin" && i != min(1, len(p.clients)-1) {
+				continue
+			}
+			if err := compare(ctx, p, all, m, n); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Printf("\nload at the end %s\n", rig.Load())
+	return nil
+}

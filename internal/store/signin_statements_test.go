@@ -1,0 +1,71 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// brief says of a statement what it does to which table, and where a
+// transaction begins and ends.
+func brief(statement string) string {
+	words := strings.Fields(statement)
+	switch words[0] {
+	case "SELECT":
+		return "SELECT " + words[slices.Index(words, "FROM")+1]
+	case "INSERT", "DELETE":
+		return words[0] + " " + words[2]
+	case "UPDATE":
+		return "UPDATE " + words[1]
+	}
+	return statement
+}
+
+// signIn is what a sign-in with a temporary login and a refresh token takes, one
+// commit for the redemption and one for the tokens. Whoever adds a statement
+// makes every sign-in slower, and changes docs/performance.md too.
+var signIn = map[string][]string{
+	"redeem": {"SELECT credentials",
+		"BEGIN", "UPDATE accounts", "SELECT credentials", "INSERT sessions", "INSERT record", "INSERT record_people", "UPDATE accounts", "COMMIT", "COMMITTED"},
+	"summary": {"SELECT sessions"},
+	"enter":   {"SELECT sessions"},
+	"token": {"BEGIN", "UPDATE accounts", "SELECT sessions", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record",
+		"UPDATE accounts", "COMMIT", "COMMITTED"},
+}
+
+// TestStatementsOfASignIn counts and lists the statements of every step, on both
+// engines.
+func TestStatementsOfASignIn(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder = true }))
+		var s credentials.Session
+		look := func() error {
+			_, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(t.Context(), s.ID)
+			return err
+		}
+		for _, step := range []struct {
+			name string
+			do   func() error
+		}{
+			{"redeem", func() (err error) { s, err = w.password("1", nil, "guest@x.example", "a reason"); return err }},
+			{"summary", look}, {"enter", look},
+			{"token", func() error {
+				g := grant(s)
+				g.Refresh = &credentials.RefreshToken{Hash: []byte("r"), Account: g.Account, SID: g.SID, Client: g.Client, Audience: g.Audience, Scope: g.Scope}
+				_, err := w.Issue(t.Context(), g)
+				return err
+			}},
+		} {
+			var got []string
+			w.probe = func(statement string) error { got = append(got, brief(statement)); return nil }
+			err := step.do()
+			w.probe = nil
+			if err != nil || !slices.Equal(got, signIn[step.name]) {
+				t.Errorf("%s takes\n%s\nnot\n%s\n%v", step.name, strings.Join(got, "\n"), strings.Join(signIn[step.name], "\n"), err)
+			}
+		}
+		w.sound()
+	})
+}
