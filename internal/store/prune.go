@@ -6,19 +6,26 @@ import (
 )
 
 const (
-	// Streams of events are told of every ending, so each waits for them.
+	// Streams of events are told of every ending, so each waits for them; but not
+	// for ever for one that nobody gathers for.
 	pruneEndings = `DELETE FROM endings WHERE (epoch, n) IN (
 	SELECT e.epoch, e.n FROM endings e WHERE e.needed_until <= $1
-	AND NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n)
+	AND (e.needed_until <= $3 OR NOT EXISTS (SELECT 1 FROM ssf_streams s WHERE s.status <> 'disabled' AND s.epoch = e.epoch AND s.n < e.n))
 	ORDER BY e.needed_until LIMIT $2) RETURNING sid`
 	// The outer condition is looked at once more where somebody else had the row.
 	closeReceipts = `UPDATE receipts SET state = '` + receiptClosed + `' WHERE state = '` + receiptWaiting + `' AND (sid, client) IN (
 	SELECT sid, client FROM receipts WHERE state = '` + receiptWaiting + `' AND tokens_until <= $1 ORDER BY tokens_until LIMIT $2)`
+	// What was said is in the record, for good. Whom somebody is still to be told of
+	// stays.
+	dropReceipts = `DELETE FROM receipts WHERE logout_next = 0 AND (sid, client) IN (
+	SELECT sid, client FROM receipts WHERE state = $1 AND tokens_until <= $2 AND logout_next = 0 ORDER BY tokens_until LIMIT $3)`
 )
 
 const (
-	keepOpen     = time.Hour // an app that was away may still say that it refuses
-	pruneBatches = 50        // at a time: sessions may end faster than one batch each time
+	keepOpen     = time.Hour           // an app that was away may still say that it refuses
+	keepReceipts = 30 * 24 * time.Hour // after the last token
+	keepEndings  = 7 * 24 * time.Hour  // for a stream of events: as long as that would hold them
+	pruneBatches = 50                  // at a time: sessions may end faster than one batch each time
 )
 
 var freePlaces = `UPDATE sessions SET status_index = NULL WHERE sid IN (` + places(1, sweepBatch) + `)`
@@ -38,8 +45,15 @@ func (s *Store) pruneEndings(ctx context.Context) error {
 		}
 	}
 	return s.guarded(ctx, func(t *tx) error {
-		_, err := t.exec(closeReceipts, micros(now.Add(-keepOpen)), sweepBatch)
-		return err
+		if _, err := t.exec(closeReceipts, micros(now.Add(-keepOpen)), sweepBatch); err != nil {
+			return err
+		}
+		for _, state := range []string{receiptApplied, receiptClosed} {
+			if _, err := t.exec(dropReceipts, state, micros(now.Add(-keepReceipts)), sweepBatch); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -50,7 +64,7 @@ func (t *tx) pruneEndings(now time.Time) (n int, err error) {
 		err := r.Scan(&sid)
 		sids = append(sids, sid)
 		return err
-	}, micros(now), sweepBatch)
+	}, micros(now), sweepBatch, micros(now.Add(-keepEndings)))
 	if n = len(sids); err != nil || n == 0 {
 		return n, err
 	}
