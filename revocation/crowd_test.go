@@ -30,7 +30,7 @@ func (w *world) pausing() (net.Conn, *bufio.Reader) {
 	}
 }
 
-var told = regexp.MustCompile(`"seq":(\d+),"sid"`)
+var told = regexp.MustCompile(`data: {"seq":(\d+),"sid":"[^"]+","ended_at":"[^"]+","credential":"[^"]+","cause":"revoked"}\n`)
 
 // TestACrowdWaitsForNobody: who does not read keeps nobody waiting, misses nothing
 // when they read on, and is dropped when they do not.
@@ -67,6 +67,32 @@ func TestACrowdWaitsForNobody(t *testing.T) {
 		synctest.Wait()
 		if got := seqs(text.String()); !slices.Equal(got, append(want, fmt.Sprint(n+1))) {
 			t.Errorf("who reads on is told %v", got)
+		}
+	})
+}
+
+// TestEachOfACrowdIsToldTheirs: details are for the clients whose audience held a
+// token, and what one has heard already is not told again because others have not.
+func TestEachOfACrowdIsToldTheirs(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var here, elsewhere []*listener
+		for range 3 {
+			w.as = ""
+			here = append(here, w.connect("", ""))
+			w.as = "https://other.example/api"
+			elsewhere = append(elsewhere, w.connect("", ""))
+		}
+		for range 2 {
+			for _, l := range append(slices.Clone(here), elsewhere...) {
+				l.said()
+			}
+			s := w.end()
+			for i, l := range append(slices.Clone(here), elsewhere...) {
+				got, theirs := l.said(), i < len(here)
+				if strings.Count(got, "event: ended") != 1 || !strings.Contains(got, s.ID) || strings.Contains(got, s.Credential) != theirs {
+					t.Errorf("reader %d, who is to know details: %v, is told\n%s", i, theirs, got)
+				}
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type world struct {
 	log   *Log
 	feed  *Feed
 	pipes *pipes
+	as    string // the audience of who connects; empty: audience
 	n     int
 }
 
@@ -191,7 +193,7 @@ func (w *world) dial(query, lastID string) *listener {
 	pass(time.Millisecond) // or what was read before would be as new as the stream: here time stands still
 	conn := w.pipes.dial()
 	w.t.Cleanup(func() { _ = conn.Close() })
-	header := "Host: x\r\nAudience: " + audience + "\r\n"
+	header := "Host: x\r\nAudience: " + cmp.Or(w.as, audience) + "\r\n"
 	if lastID != "" {
 		header += "Last-Event-ID: " + lastID + "\r\n"
 	}
