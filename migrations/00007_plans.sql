@@ -10,6 +10,7 @@ DROP INDEX credentials_due;
 CREATE INDEX credentials_due ON credentials ((CASE WHEN state = 'live' THEN redeem_by END));
 DROP INDEX receipts_open;
 CREATE INDEX receipts_open ON receipts ((CASE WHEN state = 'waiting' THEN tokens_until END));
+CREATE INDEX receipts_done ON receipts ((CASE WHEN state <> 'waiting' AND logout_next = 0 THEN tokens_until END));
 
 -- No statement reads a table whole that grows with what has happened.
 CREATE INDEX otp_used_by_step ON otp_used (step);

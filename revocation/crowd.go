@@ -101,6 +101,8 @@ func (c *crowd) run() {
 			due = false
 		case <-tick.C:
 			due = true
+		case <-c.feed.leaving:
+			return
 		}
 	}
 }

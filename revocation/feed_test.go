@@ -228,7 +228,7 @@ func TestAnInstanceThatIsGoneIsNotWaitedFor(t *testing.T) {
 		for _, step := range []struct {
 			pass time.Duration
 			done bool
-		}{{7 * time.Second, false}, {5 * time.Second, true}} {
+		}{{7 * time.Second, false}, {8 * time.Second, true}} {
 			pass(step.pass)
 			found, err := w.store.Receipts(ctx, s.Account.ID, []string{s.ID})
 			if err != nil || found[s.ID][0].AppliedAt.IsZero() == step.done {

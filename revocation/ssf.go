@@ -28,10 +28,10 @@ type SSF struct {
 	Store     *store.Store
 	View      func() (View, <-chan struct{}) // of the log: Log.View
 	Receivers map[string]Receiver            // by client_id
-	// Authenticate finds the client that a token of the management API was issued
-	// to, and its scopes. Any error means that the token is not valid here; one that
-	// is bound to a key (DPoP) is not, as bearer token.
-	Authenticate func(r *http.Request, bearer string) (client string, scopes []string, err error)
+	// Authenticate finds the client that a request's token of the management API was
+	// issued to, and its scopes. Any error but *Unproven and ErrUndecided means that
+	// there is no token, or that it is not valid here.
+	Authenticate func(r *http.Request) (client string, scopes []string, err error)
 	// Subject is the sub that apps of an audience see in a session's tokens; empty
 	// where they do not see one and the same.
 	Subject func(ctx context.Context, audience, sid string) (string, error)

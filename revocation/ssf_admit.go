@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/keys"
 )
 
 // Scopes of the management API with which streams may be managed, and looked
@@ -31,7 +31,7 @@ type refusal struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 
-	header, value string
+	header http.Header
 }
 
 // Error makes it an error; it is for receivers to read.
@@ -42,7 +42,10 @@ func refuse(status int, detail string) *refusal {
 }
 
 func (r *refusal) with(header, value string) *refusal {
-	r.header, r.value = header, value
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	r.header.Set(header, value)
 	return r
 }
 
@@ -54,7 +57,18 @@ type caller struct {
 
 type served func(w http.ResponseWriter, r *http.Request, c caller) error
 
-var bearer = regexp.MustCompile(`^(?i:Bearer) +([A-Za-z0-9._~+/-]+=*)$`)
+// Unproven says that a request does not show that it holds the key that its token
+// is bound to (RFC 9449).
+type Unproven struct {
+	Text      string // for people
+	Challenge string // for WWW-Authenticate
+	Nonce     string // for DPoP-Nonce; empty: none is needed
+}
+
+func (u *Unproven) Error() string { return u.Text }
+
+// ErrUndecided says that whether a token is good could not be found out.
+var ErrUndecided = errors.New("it could not be found out whether the token is good")
 
 // admitted lets through whoever holds a token with one of the scopes (RFC 6750),
 // and answers what goes wrong.
@@ -71,26 +85,18 @@ func (s *SSF) admitted(scopes []string, next served) http.HandlerFunc {
 			}
 			refused = s.outcome(r, err)
 		}
-		if refused.header != "" {
-			w.Header().Set(refused.header, refused.value)
-		}
+		maps.Copy(w.Header(), refused.header)
 		write(w, refused.Status, "application/problem+json", refused)
 	}
 }
 
 func (s *SSF) authenticate(r *http.Request, scopes []string) (c caller, refused *refusal) {
-	given := r.Header.Values("Authorization")
-	if len(given) == 0 {
+	if len(r.Header.Values("Authorization")) == 0 {
 		return c, refuse(http.StatusUnauthorized, "Send an access token of the management API in the Authorization header.").with("WWW-Authenticate", `Bearer realm="valetkey"`)
 	}
-	invalid := refuse(http.StatusUnauthorized, "The access token is not valid here, or has expired.").with("WWW-Authenticate", `Bearer realm="valetkey", error="invalid_token"`)
-	found := bearer.FindStringSubmatch(given[0])
-	if len(given) > 1 || found == nil || len(found[1]) > keys.MaxToken {
-		return c, invalid
-	}
-	client, have, err := s.Authenticate(r, found[1])
+	client, have, err := s.Authenticate(r)
 	if err != nil {
-		return c, invalid
+		return c, unauthenticated(err)
 	}
 	if !slices.ContainsFunc(scopes, func(scope string) bool { return slices.Contains(have, scope) }) {
 		return c, refuse(http.StatusForbidden, "The access token has none of the scopes "+strings.Join(scopes, ", ")+".").
@@ -106,6 +112,22 @@ func (s *SSF) authenticate(r *http.Request, scopes []string) (c caller, refused 
 		return c, refuse(http.StatusForbidden, "This client acts for no relying app: it has no audience, so no event could concern it.")
 	}
 	return c, nil
+}
+
+// unauthenticated is what somebody is told who has shown no token that is good.
+func unauthenticated(err error) *refusal {
+	var unproven *Unproven
+	switch {
+	case errors.As(err, &unproven):
+		told := refuse(http.StatusUnauthorized, "The access token is not valid here: "+unproven.Text+".").with("WWW-Authenticate", unproven.Challenge)
+		if unproven.Nonce != "" {
+			told = told.with("DPoP-Nonce", unproven.Nonce)
+		}
+		return told
+	case errors.Is(err, ErrUndecided):
+		return refuse(http.StatusServiceUnavailable, "Nothing could be decided now. Try again later.").with("Retry-After", "1")
+	}
+	return refuse(http.StatusUnauthorized, "The access token is not valid here, or has expired.").with("WWW-Authenticate", `Bearer realm="valetkey", error="invalid_token"`)
 }
 
 // outcome is the one conversion of what went wrong into what a receiver is told.
@@ -125,6 +147,14 @@ func write(w http.ResponseWriter, status int, kind string, body any) {
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client is gone if this fails
+}
+
+// about reads a body that says which stream it is about.
+func about(r *http.Request) (in map[string]json.RawMessage, id string, err error) {
+	if in, err = object(r, false); err == nil {
+		id, err = streamID(in)
+	}
+	return in, id, err
 }
 
 // object reads a body that is a JSON object; one that is empty is allowed where

@@ -56,10 +56,10 @@ func (s *SSF) gather(ctx context.Context) {
 		s.failed(ctx, err)
 		again = false
 		for id, client := range behind {
-			more, full, err := s.Store.GatherSSF(ctx, client, id, s.hears, s.Most)
+			more, paused, err := s.Store.GatherSSF(ctx, client, id, s.hears, s.Most)
 			s.failed(ctx, err)
-			if full {
-				s.Logger.Error("a stream of security events holds as many as it may and is paused; what ends now is lost to it", "client", client, "stream", id)
+			if paused != "" {
+				s.Logger.Error("a stream of security events is paused; what it has not got is lost to it", "client", client, "stream", id, "reason", paused)
 			}
 			again = again || more && err == nil
 		}

@@ -149,6 +149,23 @@ func TestAuthorization(t *testing.T) {
 	r.want(400, "a token in the query beside one in the header", r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?access_token=docs-api~endings.read", nil))
 }
 
+// TestWhoDoesNotShowTheKeyIsToldHow: and a failure inside says nothing of itself.
+func TestWhoDoesNotShowTheKeyIsToldHow(t *testing.T) {
+	inEach(t, func(t *testing.T, p *place) {
+		r := p.start(true).receiver("docs-api")
+		r.token = "unproven"
+		got := r.call(http.MethodGet, r.endpoint("configuration_endpoint"), nil)
+		if got.status != 401 || got.header.Get("WWW-Authenticate") != `DPoP error="use_dpop_nonce"` || got.header.Get("DPoP-Nonce") != "n-1" || !strings.Contains(fmt.Sprint(got.body), "bound to a key") {
+			t.Errorf("without the key: %d %v %s", got.status, got.header, got.body)
+		}
+		r.token = "undecided"
+		got = r.call(http.MethodGet, r.endpoint("configuration_endpoint"), nil)
+		if got.status != 503 || strings.Contains(fmt.Sprint(got.body), "MARKER") || got.header.Get("Retry-After") == "" {
+			t.Errorf("when nothing can be decided: %d %v %s", got.status, got.header, got.body)
+		}
+	})
+}
+
 // TestHostileRequests: whatever is sent, the answer is one of the few.
 func TestHostileRequests(t *testing.T) {
 	inEach(t, func(t *testing.T, p *place) {

@@ -32,11 +32,7 @@ func (s *SSF) status(w http.ResponseWriter, r *http.Request, c caller) error {
 }
 
 func (s *SSF) setStatus(w http.ResponseWriter, r *http.Request, c caller) error {
-	in, err := object(r, false)
-	if err != nil {
-		return err
-	}
-	id, err := streamID(in)
+	in, id, err := about(r)
 	if err != nil {
 		return err
 	}
@@ -66,11 +62,7 @@ func (s *SSF) setStatus(w http.ResponseWriter, r *http.Request, c caller) error 
 // verify puts a verification event into a stream, so that its receiver sees that
 // it works (section 8.1.4).
 func (s *SSF) verify(w http.ResponseWriter, r *http.Request, c caller) error {
-	in, err := object(r, false)
-	if err != nil {
-		return err
-	}
-	id, err := streamID(in)
+	in, id, err := about(r)
 	if err != nil {
 		return err
 	}

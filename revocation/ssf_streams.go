@@ -136,11 +136,7 @@ func (s *SSF) replace(w http.ResponseWriter, r *http.Request, c caller) error {
 }
 
 func (s *SSF) change(w http.ResponseWriter, r *http.Request, c caller, whole bool) error {
-	in, err := object(r, false)
-	if err != nil {
-		return err
-	}
-	id, err := streamID(in)
+	in, id, err := about(r)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (w *world) transmits(secrets *keys.Secrets, f func(r *http.Request) (int, e
 	w.t.Helper()
 	s = &SSF{Issuer: "https://access.example", Store: w.store, View: w.log.View, Client: &http.Client{Transport: called(f)},
 		Receivers: map[string]Receiver{"docs-api": {Audience: audience, PushURIs: []string{"https://docs.example/events"}}},
-		Authenticate: func(*http.Request, string) (string, []string, error) {
+		Authenticate: func(*http.Request) (string, []string, error) {
 			return "docs-api", []string{"endings.read"}, nil
 		},
 		Subject: func(context.Context, string, string) (string, error) { return "guest:x", nil },

@@ -146,9 +146,15 @@ func (p *place) start(idle bool, change ...func(*revocation.SSF)) *node {
 }
 
 // authenticate takes tokens of the form client.scope.scope.
-func authenticate(_ *http.Request, bearer string) (string, []string, error) {
+func authenticate(r *http.Request) (string, []string, error) {
+	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	client, scopes, ok := strings.Cut(bearer, "~")
-	if !ok {
+	switch {
+	case bearer == "unproven":
+		return "", nil, &revocation.Unproven{Text: "the access token is bound to a key", Challenge: `DPoP error="use_dpop_nonce"`, Nonce: "n-1"}
+	case bearer == "undecided":
+		return "", nil, errors.Join(revocation.ErrUndecided, errors.New("MARKER"))
+	case !ok:
 		return "", nil, errors.New("no token of ours")
 	}
 	return client, strings.Split(scopes, "~"), nil

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,13 +36,27 @@ type world struct {
 	log   *Log
 	feed  *Feed
 	pipes *pipes
+	as    string // the audience of who connects; empty: audience
 	n     int
 }
 
-// inBubble runs f with a node on SQLite, in a time of its own.
+// inBubble runs f with a node on SQLite, in a time of its own: with readers who
+// are written to by a goroutine each, and with readers who are a crowd.
 func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Parallel()
+	t.Run("each alone", func(t *testing.T) {
+		t.Parallel()
+		bubble(t, func(net.Conn) func([]byte) (int, error) { return nil }, f)
+	})
+	t.Run("in a crowd", func(t *testing.T) {
+		t.Parallel()
+		bubble(t, func(conn net.Conn) func([]byte) (int, error) { return conn.(*piped).try }, f)
+	})
+}
+
+func bubble(t *testing.T, prompt func(net.Conn) func([]byte) (int, error), f func(t *testing.T, w *world)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		secrets := filepath.Join(dir, "secrets")
@@ -57,17 +73,18 @@ func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 			t.Fatal(err)
 		}
 		w := &world{t: t, store: s, pipes: &pipes{next: make(chan net.Conn), over: make(chan struct{})}}
-		w.run()
+		w.run(prompt)
 		f(t, w)
 	})
 }
 
 // run starts the jobs, and ends all of it with the test.
-func (w *world) run() {
+func (w *world) run(prompt func(net.Conn) func([]byte) (int, error)) {
 	quiet := slog.New(slog.DiscardHandler)
 	w.log = NewLog(w.store, time.Second, time.Now, quiet)
 	receipts := NewReceipts(w.store, w.log, quiet)
 	w.feed = NewFeed(w.log, receipts, quiet)
+	w.feed.prompt = prompt
 	server := &http.Server{ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second, Handler: http.HandlerFunc(w.serve)}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 3)
@@ -176,7 +193,7 @@ func (w *world) dial(query, lastID string) *listener {
 	pass(time.Millisecond) // or what was read before would be as new as the stream: here time stands still
 	conn := w.pipes.dial()
 	w.t.Cleanup(func() { _ = conn.Close() })
-	header := "Host: x\r\nAudience: " + audience + "\r\n"
+	header := "Host: x\r\nAudience: " + cmp.Or(w.as, audience) + "\r\n"
 	if lastID != "" {
 		header += "Last-Event-ID: " + lastID + "\r\n"
 	}
@@ -211,8 +228,81 @@ type pipes struct {
 
 func (p *pipes) dial() net.Conn {
 	here, there := net.Pipe()
-	p.next <- there
+	p.next <- &piped{Conn: there, room: roomOfAPipe}
 	return here
+}
+
+// roomOfAPipe is how much a connection takes before anybody reads, in bytes.
+const roomOfAPipe = 4 << 10
+
+// piped is an end of a pipe with a buffer, as one of the kernel's: what is put
+// into it without waiting goes out, in order, as it is read.
+type piped struct {
+	net.Conn
+	mu    sync.Mutex
+	held  []byte
+	room  int
+	going bool
+	idle  chan struct{} // closed when what was held has gone
+	err   error         // known only after something was written
+}
+
+func (p *piped) try(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return 0, p.err
+	}
+	n := min(len(text), p.room-len(p.held))
+	if p.held = append(p.held, text[:n]...); !p.going && n > 0 {
+		p.going, p.idle = true, make(chan struct{})
+		go p.drain()
+	}
+	return n, nil
+}
+
+func (p *piped) drain() {
+	for {
+		p.mu.Lock()
+		text := p.held
+		if len(text) == 0 {
+			p.going = false
+			close(p.idle)
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		n, err := p.Conn.Write(text)
+		p.mu.Lock()
+		if p.held = p.held[n:]; err != nil {
+			p.held, p.err = nil, err
+		}
+		p.mu.Unlock()
+	}
+}
+
+// Write waits for what was put in before.
+func (p *piped) Write(text []byte) (int, error) {
+	p.wait()
+	return p.Conn.Write(text)
+}
+
+// Close does too, without keeping anybody.
+func (p *piped) Close() error {
+	go func() {
+		p.wait()
+		_ = p.Conn.Close()
+	}()
+	return nil
+}
+
+func (p *piped) wait() {
+	p.mu.Lock()
+	idle := p.idle
+	p.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
 }
 
 func (p *pipes) Accept() (net.Conn, error) {

@@ -110,7 +110,7 @@ func stream(ctx context.Context, b *rig.Broker, bearer, instance string) (net.Co
 	if err != nil {
 		return conn, err
 	}
-	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil)
+	answer, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil) //nolint:bodyclose // it lasts as long as the connection
 	if err != nil {
 		return conn, err
 	}

@@ -6,7 +6,9 @@ import (
 	"net/http"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/api"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/revocation"
 )
 
@@ -24,11 +26,7 @@ func (b *broker) wireStatusLists() *revocation.StatusLists {
 func (b *broker) wireSignals() *revocation.SSF {
 	s := &revocation.SSF{
 		Issuer: b.cfg.Issuer, KeysURI: b.provider.KeysURI(), Store: b.store, View: b.endings.View, Receivers: map[string]revocation.Receiver{},
-		Authenticate: func(r *http.Request, bearer string) (string, []string, error) {
-			c, err := b.apiCaller(r, bearer, false)
-			return c.Client, c.Scopes, err
-		},
-		Subject: b.subjectAt, Headers: b.secrets.Sealer("ssf authorization header"), Client: revocation.NewPushClient(), Logger: b.log,
+		Authenticate: b.receiver, Subject: b.subjectAt, Headers: b.secrets.Sealer("ssf authorization header"), Client: revocation.NewPushClient(), Logger: b.log,
 		Sign: func(payload []byte) (string, error) {
 			return b.provider.Ring.Sign(keys.ForID, "RS256", keys.TypEvent, payload)
 		},
@@ -38,6 +36,24 @@ func (b *broker) wireSignals() *revocation.SSF {
 		s.Receivers[c.ID] = revocation.Receiver{Audience: c.Audience, PushURIs: c.SSFPushURIs}
 	}
 	return s
+}
+
+// receiver is who asks about streams: by a token of the management API, which
+// decides about it.
+func (b *broker) receiver(r *http.Request) (client string, scopes []string, err error) {
+	token, dpop, ok := api.Presented(r)
+	if !ok {
+		return "", nil, provider.ErrAPIToken
+	}
+	c, err := b.apiCaller(r, token, dpop)
+	var holder *provider.HolderError
+	switch {
+	case errors.As(err, &holder):
+		err = &revocation.Unproven{Text: holder.Text, Challenge: holder.Challenge, Nonce: holder.Nonce}
+	case errors.Is(err, api.ErrUndecided):
+		err = revocation.ErrUndecided
+	}
+	return c.Client, c.Scopes, err
 }
 
 func (b *broker) subjectAt(ctx context.Context, audience, sid string) (string, error) {

@@ -66,6 +66,21 @@ func (h *Handler) admit(operation, scope string, speaksForOwners bool) func(huma
 	}
 }
 
+// Presented is the access token that a request presents, and whether it came by the
+// scheme DPoP (RFC 9449) or as bearer token (RFC 6750): in one Authorization header,
+// nowhere else.
+func Presented(r *http.Request) (token string, dpop, ok bool) {
+	given := r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return "", false, false
+	}
+	found := tokenForm.FindStringSubmatch(given[0])
+	if found == nil || len(found[2]) > maxBearer {
+		return "", false, false
+	}
+	return found[2], strings.EqualFold(found[1], "dpop"), true
+}
+
 // authenticate fills in the caller, or says why there is none.
 func (h *Handler) authenticate(r *http.Request, scope string, state *request) *problem {
 	given := r.Header.Values("Authorization")
@@ -78,11 +93,11 @@ func (h *Handler) authenticate(r *http.Request, scope string, state *request) *p
 	case !strings.HasPrefix(strings.ToLower(given[0]), "bearer") && !strings.HasPrefix(strings.ToLower(given[0]), "dpop"):
 		return unauthorized("Bearer", "Send an access token of this API as bearer token.")
 	}
-	found := tokenForm.FindStringSubmatch(given[0])
-	if found == nil || len(found[2]) > maxBearer {
+	token, dpop, ok := Presented(r)
+	if !ok {
 		return unauthorized(`Bearer error="invalid_token"`, "The access token is not valid here.")
 	}
-	caller, err := h.Authenticate(r, found[2], strings.EqualFold(found[1], "dpop"))
+	caller, err := h.Authenticate(r, token, dpop)
 	var holder *provider.HolderError
 	switch {
 	case errors.As(err, &holder):

@@ -124,7 +124,7 @@ func (s *scene) verbs() map[string]func(context.Context) error {
 		"vouch": func(ctx context.Context) error { _, err := s.Vouch(ctx, "node"); return err },
 		"apply": func(ctx context.Context) error { return s.Apply(ctx, receiptOf(s.over)) },
 		"prune": func(ctx context.Context) error {
-			return s.guarded(ctx, func(t *tx) error { _, err := t.pruneEndings(t.now.Add(time.Hour)); return err })
+			return s.guarded(ctx, func(t *tx) error { _, err := t.pruneEndings(pruneEndings, t.now.Add(time.Hour)); return err })
 		},
 		"suspend": func(ctx context.Context) error { return s.Suspend(ctx, agent(1).Key(), true, mark) },
 	}

@@ -213,3 +213,46 @@ func migrated(t *testing.T, dsn string, step int64) *engine {
 	}
 	return e
 }
+
+// TestReceiptsAreForgotten long after the last token, to the microsecond, whatever
+// became of them; the record keeps what was said. One whose app is still to be
+// called back stays.
+func TestReceiptsAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		var until time.Time
+		for i, id := range []string{"acme", "globex", "initech"} {
+			s := w.enter(agent(i), id, "123456")
+			if _, err := w.Issue(ctx, grant(s)); err != nil {
+				t.Fatal(err)
+			}
+			w.end(s)
+		}
+		until = fromMicros(int64(w.number(`SELECT max(tokens_until) FROM receipts`)))
+		for _, change := range []string{
+			`UPDATE receipts SET state = 'applied', logout_next = 0, tokens_until = (SELECT max(tokens_until) FROM receipts)`,
+			`UPDATE receipts SET state = 'closed' WHERE account = 'globex'`,
+			`UPDATE receipts SET logout_next = 1 WHERE account = 'initech'`,
+		} {
+			if _, err := w.engine.write.ExecContext(ctx, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := w.number(`SELECT count(*) FROM record`)
+		for _, step := range []struct {
+			at   time.Time
+			left int
+		}{{until.Add(keepReceipts - time.Microsecond), 3}, {until.Add(keepReceipts), 1}} {
+			w.clock.add(step.at.Sub(w.clock.now()))
+			if err := w.pruneEndings(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if n := w.number(`SELECT count(*) FROM receipts`); n != step.left {
+				t.Errorf("%v after the last token %d are kept, want %d", step.at.Sub(until), n, step.left)
+			}
+		}
+		if n := w.number(`SELECT count(*) FROM record`); n != before {
+			t.Errorf("the record has %d entries, and had %d", n, before)
+		}
+	})
+}

@@ -62,11 +62,11 @@ func (s *Store) SSFBehind(ctx context.Context) (map[string]string, error) {
 // GatherSSF makes events of the endings of sessions of which the stream's audience
 // held a token (of none where it is empty), up to a batch, and notes how far it has come, in one transaction: each
 // ending becomes one event, whichever nodes do it, and whenever they stop. A
-// stream that holds more than most is paused, and full says so; what ends then
-// is lost to it.
-func (s *Store) GatherSSF(ctx context.Context, client, id string, hears func(SSFStream) (audience string), most int) (more, full bool, err error) {
+// stream that holds more than most is paused; what ends then is lost to it. So is
+// one that nobody has gathered for until endings were forgotten. paused is why.
+func (s *Store) GatherSSF(ctx context.Context, client, id string, hears func(SSFStream) (audience string), most int) (more bool, paused string, err error) {
 	err = s.verb(ctx, func(t *tx) error {
-		more, full = false, false
+		more, paused = false, ""
 		stream, err := t.holdSSF(client, id)
 		if err != nil || stream.Status == SSFDisabled {
 			return err
@@ -78,15 +78,38 @@ func (s *Store) GatherSSF(ctx context.Context, client, id string, hears func(SSF
 		if more = len(found) == ssfAtOnce; more {
 			at.N = found[len(found)-1].N
 		}
+		missed := stream.missed(at, found)
 		audience := hears(stream)
 		found = slices.DeleteFunc(found, func(e credentials.Ending) bool { return audience == "" || !slices.Contains(e.Audiences, audience) })
-		if full, err = t.keepSSF(&stream, at.Epoch, found, most); err != nil {
+		full, err := t.keepSSF(&stream, at.Epoch, found, most)
+		switch {
+		case full:
+			paused = "Too many events are waiting to be taken. Those that come now are lost."
+		case missed:
+			paused = "No events were made for too long, and some are lost."
+		}
+		if paused != "" && stream.Status == SSFEnabled && err == nil {
+			err = t.pauseSSF(&stream, paused)
+		} else {
+			paused = ""
+		}
+		if err != nil {
 			return err
 		}
 		_, err = t.exec(moveSSF, id, at.Epoch, at.N)
 		return err
 	})
-	return more, full, err
+	return more, paused, err
+}
+
+// missed reports whether endings were forgotten that a stream had not come to. Its
+// epoch has them all, one number after the other; one that begins has missed none.
+func (s *SSFStream) missed(at credentials.Cursor, found []credentials.Ending) bool {
+	next := at.N + 1
+	if len(found) > 0 {
+		next = found[0].N
+	}
+	return s.cursor.N > 0 && s.cursor.Epoch == at.Epoch && next > s.cursor.N+1
 }
 
 func (t *tx) endingsFor(from credentials.Cursor) (at credentials.Cursor, out []credentials.Ending, err error) {
@@ -122,10 +145,7 @@ func (t *tx) keepSSF(s *SSFStream, epoch string, list []credentials.Ending, most
 			return false, err
 		}
 	}
-	if !full || s.Status != SSFEnabled {
-		return false, nil
-	}
-	return true, t.pauseSSF(s, "Too many events are waiting to be taken. Those that come now are lost.")
+	return full, nil
 }
 
 func (t *tx) addSSF(stream string, e SSFEvent, n int64) error {

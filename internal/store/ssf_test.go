@@ -155,3 +155,53 @@ func TestEachEndingBecomesOneEvent(t *testing.T) {
 		w.sound()
 	})
 }
+
+// TestNobodyHoldsTheLogForEver: a stream that nobody gathers for keeps the endings
+// as long as it would have kept their events. Then it has missed them, and is told.
+func TestNobodyHoldsTheLogForEver(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		s, other := w.stream("docs-api"), w.stream("docs-api")
+		w.gathered(s, "acme")
+		if _, _, err := w.GatherSSF(ctx, other.Client, other.ID, docsOnly, 10); err != nil {
+			t.Fatal(err)
+		}
+		missed := w.enter(agent(1), "globex", "123456")
+		if _, err := w.Issue(ctx, grant(missed)); err != nil {
+			t.Fatal(err)
+		}
+		ended, err := w.End(ctx, "globex", missed.ID, credentials.CauseRevoked, byOwner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, paused, err := w.GatherSSF(ctx, other.Client, other.ID, docsOnly, 10); err != nil || paused != "" {
+			t.Fatalf("one that is gathered for in time: %q, %v", paused, err)
+		}
+		_, log := w.told(0, 9)
+		needed := log[len(log)-1].NeededUntil
+		for _, step := range []struct {
+			at   time.Time
+			left int
+		}{{needed.Add(keepEndings - time.Microsecond), 1}, {needed.Add(keepEndings), 0}} {
+			w.clock.add(step.at.Sub(w.clock.now()))
+			if err := w.pruneEndings(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if n := w.number(`SELECT count(*) FROM endings`); n != step.left {
+				t.Errorf("at %v %d endings are kept, want %d", step.at.Sub(ended.EndedAt), n, step.left)
+			}
+		}
+		_, paused, err := w.GatherSSF(ctx, s.Client, s.ID, docsOnly, 10)
+		if err != nil || paused == "" {
+			t.Errorf("it has missed an ending: %q, %v", paused, err)
+		}
+		list, err := w.SSFEvents(ctx, s.ID, time.Time{}, 10)
+		if err != nil || len(list) != 1 || list[0].Kind != SSFUpdated || list[0].What != SSFPaused || list[0].Text != paused {
+			t.Errorf("its receiver is told %+v, %v", list, err)
+		}
+		if _, paused, err := w.GatherSSF(ctx, other.Client, other.ID, docsOnly, 10); err != nil || paused != "" {
+			t.Errorf("one that missed nothing: %q, %v", paused, err)
+		}
+		w.sound()
+	})
+}

@@ -29,6 +29,7 @@ const (
 	sessionDue    = `CASE WHEN ended_at = 0 THEN due_at END`
 	credentialDue = `CASE WHEN state = 'live' THEN redeem_by END`
 	receiptDue    = `CASE WHEN state = 'waiting' THEN tokens_until END`
+	receiptDone   = `CASE WHEN state <> 'waiting' AND logout_next = 0 THEN tokens_until END`
 )
 
 const (
