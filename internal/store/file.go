@@ -225,7 +225,10 @@ func (e *embedded) commit() error {
 
 func (e *embedded) end() {
 	if !e.over {
-		_, _ = e.run(rollbackFile, nil, nil)
+		if _, err := e.run(rollbackFile, nil, nil); err != nil {
+			// It was undone already, or is not over: nobody is to get this connection.
+			_ = e.held.Raw(func(any) error { return driver.ErrBadConn })
+		}
 	}
 	_ = e.held.Close()
 }
