@@ -77,7 +77,9 @@ func (a *anvil) hammer(r *rand.Rand, n int) {
 	var c *wire
 	for i := range n {
 		if c == nil {
-			c = dial(a.b.t, a.address)
+			if c = a.dial(); c == nil {
+				return
+			}
 		}
 		at := a.targets[r.IntN(len(a.targets))]
 		blow := at.blow(r, a.goods[r.IntN(len(a.goods))])
@@ -146,11 +148,12 @@ type wire struct {
 	in   *bufio.Reader
 }
 
-func dial(t testing.TB, address string) *wire {
-	conn, err := net.DialTimeout("tcp", address, patience)
+// dial returns nothing where nobody is left to hammer on.
+func (a *anvil) dial() *wire {
+	conn, err := net.DialTimeout("tcp", a.address, patience)
 	if err != nil {
-		t.Errorf("the program does not take a connection: %v", err)
-		panic(err) // there is nothing left to hammer
+		a.b.t.Errorf("seed %d: the program does not take a connection: %v", hammerSeed, err)
+		return nil
 	}
 	return &wire{conn, bufio.NewReader(conn)}
 }
