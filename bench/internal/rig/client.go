@@ -5,10 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"html"
 	"net/http"
-	"net/url"
-	"regexp"
 )
 
 // Client is a visitor of the broker, with what it knows of it.
@@ -135,25 +132,4 @@ func (j Jar) take(h http.Header) {
 			}
 		}
 	}
-}
-
-var (
-	formTag   = regexp.MustCompile(`(?s)<form[^>]* action="([^"]*)"[^>]*>(.*?)</form>`)
-	hiddenTag = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
-)
-
-// form finds the form of a page that has a field or button of this name, with
-// what it sends unseen.
-func form(page []byte, field string) (action string, values url.Values, err error) {
-	for _, f := range formTag.FindAllSubmatch(page, -1) {
-		if !bytes.Contains(f[2], []byte(`name="`+field+`"`)) {
-			continue
-		}
-		values = url.Values{}
-		for _, h := range hiddenTag.FindAllSubmatch(f[2], -1) {
-			values.Set(html.UnescapeString(string(h[1])), html.UnescapeString(string(h[2])))
-		}
-		return html.UnescapeString(string(f[1])), values, nil
-	}
-	return "", nil, fmt.Errorf("the page has no form with %q: %.600s", field, page)
 }
