@@ -65,6 +65,12 @@ func (p *Process) await(ctx context.Context, url string) error {
 	}
 }
 
+// Said is the end of what it said.
+func (p *Process) Said() string {
+	text, _ := os.ReadFile(p.log)
+	return string(text[max(0, len(text)-2000):])
+}
+
 // Stop ends it as an operator does.
 func (p *Process) Stop() error {
 	if p == nil || p.cmd == nil {
