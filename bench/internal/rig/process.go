@@ -27,7 +27,7 @@ func StartProcess(ctx context.Context, cmd *exec.Cmd, log, url string) (*Process
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // the command has it too
-	cmd.Stdout, cmd.Stderr = file, file
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = file, file, dieWithParent()
 	p := &Process{cmd: cmd, ended: make(chan error, 1), log: log}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
