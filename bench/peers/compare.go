@@ -56,6 +56,9 @@ func (w *worker) enter(ctx context.Context) (err error) {
 	return err
 }
 
+// most is the share of a peer's replies that may be failures.
+const most = 0.2
+
 // compare measures one mode at every server that offers it, in rounds, and
 // prints the table.
 func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
@@ -74,7 +77,10 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
 		for _, s := range order {
 			measured, err := measure(ctx, p, s, m, n)
 			if err != nil {
-				return fmt.Errorf("%s of %s with %d clients: %w", m.name, s.name, n, err)
+				return fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
+			}
+			if measured.Failed > most {
+				return fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
 			}
 			got[s] = append(got[s], measured)
 		}
@@ -102,7 +108,13 @@ func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measure
 	if err != nil {
 		return rig.Measured{}, err
 	}
-	return rig.Measure(ctx, n, p.during, s.usage, func(ctx context.Context, i int) error { return m.do(ctx, workers[i]) })
+	return rig.Measure(ctx, n, p.during, s.usage, func(ctx context.Context, i int) error {
+		err := m.do(ctx, workers[i])
+		if err != nil && s.clashes && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", rig.ErrCounted, err)
+		}
+		return err
+	})
 }
 
 // lent mints a temporary login at the broker, which is what peers' people have

@@ -38,6 +38,7 @@ func startDex(ctx context.Context, program, dir, alg string) (*server, error) {
 		return nil, err
 	}
 	ended := s.close
+	s.clashes = true // its transactions are serializable, and not tried again
 	s.db, s.close = db, func() { ended(); db.Close() }
 	return s, nil
 }

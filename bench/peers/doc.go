@@ -14,6 +14,7 @@
 // They do not do the same work. The peers of the registries keep everything in
 // memory, forget it when they end, and record nothing; the broker has each
 // sign-in on disk before it answers, in a chained record. Dex keeps what it needs
-// in PostgreSQL. Every row names the algorithm of its ID tokens, because an RS256
+// in PostgreSQL, and answers some of what comes at the same time with an error,
+// which is counted. Every row names the algorithm of its ID tokens, because an RS256
 // signature costs more than all the rest of a sign-in.
 package main

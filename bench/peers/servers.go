@@ -25,6 +25,7 @@ type server struct {
 	running *rig.Process
 	db      *rig.Database // nil: in memory
 	forms   [][]string    // that a peer's people fill in
+	clashes bool          // some of what is asked at once fails, and is counted
 	close   func()
 }
 

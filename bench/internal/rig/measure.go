@@ -11,23 +11,28 @@ import (
 // warmUp is how long everything runs before it is measured.
 const warmUp = 300 * time.Millisecond
 
+// ErrCounted marks an error that does not end a measurement: it is counted, and
+// what failed is not.
+var ErrCounted = errors.New("it failed")
+
 // Measured is what so many did, each one thing after the other.
 type Measured struct {
 	Rate                float64       // a second
 	P50, P99            time.Duration // of one
 	Server, Database    time.Duration // of processor, for one
 	Commits, Statements float64       // of one
+	Failed              float64       // share of those that were begun
 }
 
 // Measure has n clients do something again and again for a while. The first
 // error ends it.
 func Measure(ctx context.Context, n int, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
-	if _, err := loop(ctx, n, warmUp, do); err != nil {
+	if _, _, err := loop(ctx, n, warmUp, do); err != nil {
 		return Measured{}, err
 	}
 	before := usage()
 	begun := time.Now()
-	took, err := loop(ctx, n, during, do)
+	took, failed, err := loop(ctx, n, during, do)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -38,35 +43,38 @@ func Measure(ctx context.Context, n int, during time.Duration, usage func() Usag
 	return Measured{
 		Rate: ops / elapsed.Seconds(), P50: took[len(took)/2], P99: took[len(took)*99/100],
 		Server: time.Duration(float64(used.Server) / ops), Database: time.Duration(float64(used.Database) / ops),
-		Commits: float64(used.Commits) / ops, Statements: float64(used.Statements) / ops,
+		Commits: float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
 	}, nil
 }
 
-// loop returns how long each took.
-func loop(ctx context.Context, n int, during time.Duration, do func(context.Context, int) error) ([]time.Duration, error) {
+// loop returns how long each took, and how many failed that only count.
+func loop(ctx context.Context, n int, during time.Duration, do func(context.Context, int) error) (all []time.Duration, failed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, during+time.Minute)
 	defer cancel()
 	var mu sync.Mutex
-	var all []time.Duration
 	until := time.Now().Add(during)
-	err := Together(n, func(i int) error {
+	err = Together(n, func(i int) error {
 		var took []time.Duration
+		missed := 0
 		for time.Now().Before(until) {
 			begun := time.Now()
-			if err := do(ctx, i); err != nil {
+			if err := do(ctx, i); errors.Is(err, ErrCounted) {
+				missed++
+				continue
+			} else if err != nil {
 				return err
 			}
 			took = append(took, time.Since(begun))
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		all = append(all, took...)
+		all, failed = append(all, took...), failed+missed
 		return nil
 	})
 	if err == nil && len(all) == 0 {
 		err = errors.New("nothing came to an end in time")
 	}
-	return all, err
+	return all, failed, err
 }
 
 // Together does something n times at once.

@@ -27,7 +27,7 @@ func StartProcess(ctx context.Context, cmd *exec.Cmd, log, url string) (*Process
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // the command has it too
-	cmd.Stdout, cmd.Stderr = file, file
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = file, file, dieWithParent()
 	p := &Process{cmd: cmd, ended: make(chan error, 1), log: log}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -63,6 +63,12 @@ func (p *Process) await(ctx context.Context, url string) error {
 			return errors.New("the server did not become ready")
 		}
 	}
+}
+
+// Said is the end of what it said.
+func (p *Process) Said() string {
+	text, _ := os.ReadFile(p.log)
+	return string(text[max(0, len(text)-2000):])
 }
 
 // Stop ends it as an operator does.
