@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -121,12 +122,14 @@ func (w *world) plansAreKeyed(statements map[string]bool) {
 			w.t.Fatalf("%v in %s", err, statement)
 		}
 		var plan []string
-		if err := drain(rows, func(r row) error {
+		for rows.Next() {
 			var line string
-			err := r.Scan(&line)
+			if err := rows.Scan(&line); err != nil {
+				w.t.Fatal(err)
+			}
 			plan = append(plan, line)
-			return err
-		}); err != nil {
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			w.t.Fatal(err)
 		}
 		if found := wholeTable.FindString(strings.Join(plan, "\n")); found != "" {
