@@ -274,12 +274,12 @@ func TestActivityPutsTheJobOff(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if n := looks(); n != step.looks {
-				t.Errorf("step %d: the job looks %d times, want %d", i, n, step.looks)
-			}
 			seen, err := w.Visits(t.Context(), "acme", 10)
 			if err != nil || (len(seen) == 1) != (step.cause == "") {
 				t.Errorf("step %d: the owner sees %d sessions, %v", i, len(seen), err)
+			}
+			if n := looks(); n != step.looks {
+				t.Errorf("step %d: the job looks %d times, want %d", i, n, step.looks)
 			}
 			if got, err := w.Session(t.Context(), s.ID); err != nil || got.Cause != step.cause {
 				t.Errorf("step %d: ended by %q, %v, want %q", i, got.Cause, err, step.cause)
