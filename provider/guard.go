@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -79,7 +78,7 @@ func check(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
+		if r.ContentLength != 0 && !isForm(r.Header.Get("Content-Type")) {
 			return oidc.ErrInvalidRequest().WithDescription("send application/x-www-form-urlencoded")
 		}
 	}
@@ -95,14 +94,26 @@ func check(w http.ResponseWriter, r *http.Request) error {
 	return duplicates(r)
 }
 
-// parameterName is what the protocol's parameters look like.
-var parameterName = regexp.MustCompile(`^[a-z_]+$`)
+// isForm reports whether a body of this type is a form.
+func isForm(contentType string) bool {
+	const form = "application/x-www-form-urlencoded"
+	if contentType == form { // as nearly everybody writes it
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == form
+}
+
+// isParameterName reports whether it looks like the protocol's parameters do.
+func isParameterName(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
 
 // exactNames drops what is no parameter of the protocol. The library compares
 // names without regard to case: Client_ID would come beside a client_id.
 func exactNames(form url.Values) {
 	for name := range form {
-		if !parameterName.MatchString(name) {
+		if !isParameterName(name) {
 			delete(form, name)
 		}
 	}

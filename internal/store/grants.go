@@ -50,13 +50,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`
 	holdRefresh = `UPDATE accounts SET touched = $2 WHERE id = (SELECT account FROM refresh_tokens WHERE hash = $1) RETURNING ` + headColumns
 	// A token with its session and whether its parent is spent. Of a parent that is
 	// gone nobody can say that it was not.
-	readRefresh = `SELECT ` + sessionColumns + `, its_client, its_audience, its_scope, jkt, replaced_at, spent, parent, coalesce(parent_spent, 1)
-FROM (SELECT sid AS its_sid, client AS its_client, audience AS its_audience, scope AS its_scope, jkt, replaced_at, spent, coalesce(parent, $2) AS parent
-FROM refresh_tokens WHERE hash = $1) its JOIN sessions ON sid = its_sid
-LEFT JOIN (SELECT hash AS parent_hash, spent AS parent_spent FROM refresh_tokens) of ON parent_hash = parent`
-	// The first use of a token is the end of its parent.
-	useRefresh = `UPDATE refresh_tokens SET replaced_at = CASE WHEN hash = $1 THEN $2 ELSE replaced_at END,
-spent = CASE WHEN hash = $3 THEN 1 ELSE spent END WHERE hash IN ($1, $3)`
+	readRefresh = `SELECT ` + sessionColumns + `, its_client, its_audience, its_scope, jkt, replaced_at, spent, coalesce(parent, $2),
+coalesce((SELECT of.spent FROM refresh_tokens of WHERE of.hash = its.parent), 1)
+FROM (SELECT sid AS its_sid, client AS its_client, audience AS its_audience, scope AS its_scope, jkt, replaced_at, spent, parent
+FROM refresh_tokens WHERE hash = $1) its JOIN sessions ON sid = its_sid`
+	useRefresh  = `UPDATE refresh_tokens SET replaced_at = $2 WHERE hash = $1`
+	spendParent = `UPDATE refresh_tokens SET spent = 1 WHERE hash = $1`
 )
 
 func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
@@ -169,14 +168,21 @@ func (t *tx) refresh(r credentials.Refreshing, u used, found *credentials.Sessio
 	return next, false, err
 }
 
-// rotate replaces the token by the next one.
+// rotate replaces the token by the next one. Its first use is the end of the one
+// before it. (Both by one statement would be a scan: to PostgreSQL, two keys of a
+// table that it does not know yet are dearer than all of it.)
 func (t *tx) rotate(r credentials.Refreshing, u used) (credentials.RefreshToken, error) {
 	next := u.RefreshToken
 	if next.Hash = r.Next; r.Key != "" {
 		next.Key = r.Key // from now on bound, to the key that was proven last
 	}
 	if u.replacedAt == 0 {
-		if err := t.put(useRefresh, r.Hash, micros(t.now), u.parent); err != nil {
+		if err := t.put(useRefresh, r.Hash, micros(t.now)); err != nil {
+			return next, err
+		}
+	}
+	if u.replacedAt == 0 && len(u.parent) > 0 {
+		if err := t.put(spendParent, u.parent); err != nil {
 			return next, err
 		}
 	}

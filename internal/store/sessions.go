@@ -9,6 +9,11 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 )
 
+// lives finds the sessions that have not ended beside a key of theirs. Written as
+// = 0, PostgreSQL takes the index of all that live for one as good as the key's, as
+// long as it has no statistics, and keeps to it.
+const lives = `ended_at < 1`
+
 // sessionColumns are in the order of scanSession.
 const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name, agent_email,
 connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause,
@@ -119,7 +124,13 @@ func (s *Store) sessions(ctx context.Context, query string, arg any) (map[string
 	return out, err
 }
 
-const touchSession = `UPDATE sessions SET active_at = $2, due_at = $3 WHERE sid = $1 AND ended_at = 0`
+// Activity puts the session's end off, and due_at is left as it is: when the job
+// looks at the session then, it finds the new one. Of what a session's indexes hold
+// nothing changes with each token and action, and PostgreSQL writes none of them.
+const (
+	touchSession = `UPDATE sessions SET active_at = $2 WHERE sid = $1 AND ` + lives
+	putOff       = `UPDATE sessions SET due_at = $2 WHERE sid = $1 AND ` + lives
+)
 
 // live reads a session of a held account; see alive.
 func (t *tx) live(sid string) (credentials.Session, *credentials.EndedError, error) {
@@ -150,7 +161,7 @@ func (t *tx) alive(found credentials.Session, ok bool) (_ credentials.Session, e
 // active counts as activity.
 func (t *tx) active(s *credentials.Session) error {
 	s.ActiveAt = t.now
-	return t.put(touchSession, s.ID, micros(s.ActiveAt), micros(s.DueAt()))
+	return t.put(touchSession, s.ID, micros(s.ActiveAt))
 }
 
 // within holds the account, reads the session if it lives, and runs f. An end

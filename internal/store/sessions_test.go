@@ -231,3 +231,60 @@ func TestLaterProof(t *testing.T) {
 		}
 	})
 }
+
+// TestActivityPutsTheJobOff: the job looks at a session when its end was due first,
+// finds that it lives on, and comes again when it would end now; and an owner sees
+// it all the time until then.
+func TestActivityPutsTheJobOff(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.enter(agent(1), "acme", "123456") // idle after 10 minutes, over after 30
+		looks := func() (n int) {
+			t.Helper()
+			w.probe = func(statement string) error {
+				if statement == holdAccount {
+					n++
+				}
+				return nil
+			}
+			if err := w.SweepOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.probe = nil
+			return n
+		}
+		for i, step := range []struct {
+			after time.Duration
+			use   bool
+			looks int
+			cause credentials.Cause
+		}{
+			{9 * time.Minute, true, 0, ""},                     // now idle at 19
+			{time.Minute + time.Second, false, 1, ""},          // the first end, which was put off
+			{time.Minute, false, 0, ""},                        // not again at each turn
+			{7*time.Minute + 58*time.Second, false, 0, ""},     // a second before it is idle
+			{0, true, 0, ""},                                   // idle at 28:59, over at 30
+			{time.Minute, true, 1, ""},                         // idle at 29:59
+			{9*time.Minute + 58*time.Second, false, 0, ""},     // two seconds before
+			{2 * time.Second, false, 1, credentials.CauseIdle}, // and after
+			{time.Minute, false, 0, credentials.CauseIdle},
+		} {
+			w.clock.add(step.after)
+			if step.use {
+				if _, err := w.Touch(t.Context(), "acme", s.ID, time.Time{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seen, err := w.Visits(t.Context(), "acme", 10)
+			if err != nil || (len(seen) == 1) != (step.cause == "") {
+				t.Errorf("step %d: the owner sees %d sessions, %v", i, len(seen), err)
+			}
+			if n := looks(); n != step.looks {
+				t.Errorf("step %d: the job looks %d times, want %d", i, n, step.looks)
+			}
+			if got, err := w.Session(t.Context(), s.ID); err != nil || got.Cause != step.cause {
+				t.Errorf("step %d: ended by %q, %v, want %q", i, got.Cause, err, step.cause)
+			}
+		}
+		w.sound()
+	})
+}

@@ -106,13 +106,17 @@ func (s *Store) sweep(ctx context.Context, query string, until time.Time, f func
 	return err
 }
 
+// sweepSession ends a session whose time has come, or finds when to look again.
 func (s *Store) sweepSession(ctx context.Context, sid, account string) error {
 	return s.verb(ctx, func(t *tx) error {
 		if err := t.hold(account); err != nil {
 			return err
 		}
-		_, _, err := t.live(sid)
-		return err
+		found, ended, err := t.live(sid)
+		if err != nil || ended != nil {
+			return err
+		}
+		return t.put(putOff, sid, micros(found.DueAt()))
 	})
 }
 

@@ -18,7 +18,7 @@ ORDER BY made_at DESC, id DESC LIMIT $3`
 	listVisits = `SELECT ` + sessionColumns + `, coalesce((
 	SELECT string_agg(client, ' ' ORDER BY first, client)
 	FROM (SELECT client, min(at) AS first FROM grants WHERE grants.sid = sessions.sid GROUP BY client) AS apps), '')
-FROM sessions WHERE account = $1 AND ended_at = 0 AND due_at + 0 > $2
+FROM sessions WHERE account = $1 AND ended_at = 0 AND ends_at > $2 AND active_at + idle > $2
 ORDER BY opened_at DESC, sid DESC LIMIT $3`
 	listOver = `SELECT ` + sessionColumns + ` FROM sessions WHERE account = $1 AND ended_at > $2
 ORDER BY ended_at DESC, opened_at DESC, sid DESC LIMIT $3`
