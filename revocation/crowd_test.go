@@ -35,7 +35,8 @@ var told = regexp.MustCompile(`data: {"seq":(\d+),"sid":"[^"]+","ended_at":"[^"]
 // TestACrowdWaitsForNobody: who does not read keeps nobody waiting, misses nothing
 // when they read on, and is dropped when they do not.
 func TestACrowdWaitsForNobody(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		well := w.connect("", "")
 		lateConn, late := w.pausing()
 		_, _ = w.pausing() // and never reads on
@@ -74,7 +75,8 @@ func TestACrowdWaitsForNobody(t *testing.T) {
 // TestEachOfACrowdIsToldTheirs: details are for the clients whose audience held a
 // token, and what one has heard already is not told again because others have not.
 func TestEachOfACrowdIsToldTheirs(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		var here, elsewhere []*listener
 		for range 3 {
 			w.as = ""

@@ -20,7 +20,8 @@ func pass(d time.Duration) {
 }
 
 func TestAnEndingIsTold(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		before := w.end()
 		l := w.connect("instance=one", "")
 		first := l.said()
@@ -39,7 +40,8 @@ func TestAnEndingIsTold(t *testing.T) {
 // TestFreshNeedsARead: what a node cannot read it does not vouch for, and when
 // it says something it counts from the beginning of its read.
 func TestFreshNeedsARead(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		l := w.connect("", "")
 		pass(7 * time.Second)
 		since := regexp.MustCompile(`"since_open_ms":(\d+)`).FindAllStringSubmatch(l.said(), -1)
@@ -60,7 +62,8 @@ func TestFreshNeedsARead(t *testing.T) {
 }
 
 func TestASlowReaderIsDropped(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		w.end()
 		w.dial("instance=slow", "") // and never reads
 		synctest.Wait()
@@ -77,7 +80,8 @@ func TestASlowReaderIsDropped(t *testing.T) {
 // TestStreamsOutliveTheServersLimits: a request may be read for 30 seconds and
 // answered for 60; a stream lives as long as its bearer, and a little less.
 func TestStreamsOutliveTheServersLimits(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		l := w.connect("", "")
 		pass(life - 11*time.Second)
 		if got := l.said(); strings.Contains(got, "OVER") {
@@ -92,7 +96,8 @@ func TestStreamsOutliveTheServersLimits(t *testing.T) {
 
 // TestAShutdownScattersTheReaders: who all come back at once are a crowd.
 func TestAShutdownScattersTheReaders(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		var all []*listener
 		for i := range 20 {
 			all = append(all, w.connect(fmt.Sprintf("instance=i%d", i), ""))
@@ -117,7 +122,8 @@ func TestAShutdownScattersTheReaders(t *testing.T) {
 }
 
 func TestKeysAreAnnounced(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		l := w.connect("", "")
 		l.said()
 		for range 2 {
@@ -132,7 +138,8 @@ func TestKeysAreAnnounced(t *testing.T) {
 // TestWhatNobodyNeedsIsForgotten: after the last token and the margin an ending
 // is told to nobody who comes, and the memory is free.
 func TestWhatNobodyNeedsIsForgotten(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		s := w.end()
 		pass(life + credentials.EndingMargin - time.Second)
 		if got := w.connect("", "").said(); !strings.Contains(got, s.ID) {
@@ -150,7 +157,8 @@ func TestWhatNobodyNeedsIsForgotten(t *testing.T) {
 
 // TestARestoreResetsTheReaders: after a recovery the log has another epoch.
 func TestARestoreResetsTheReaders(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		w.end()
 		l := w.connect("", "")
 		l.said()
@@ -168,7 +176,8 @@ func TestARestoreResetsTheReaders(t *testing.T) {
 }
 
 func TestReceiptsWaitForEveryInstance(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		one := w.connect("instance=one", "")
 		w.connect("instance=two", "")
@@ -212,7 +221,8 @@ func TestReceiptsWaitForEveryInstance(t *testing.T) {
 // TestAnInstanceThatIsGoneIsNotWaitedFor: once it must have stopped believing
 // what it knew.
 func TestAnInstanceThatIsGoneIsNotWaitedFor(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		gone := w.connect("instance=gone", "")
 		w.connect("instance=here", "")
@@ -272,7 +282,8 @@ func TestAFailoverThatLostEndings(t *testing.T) {
 // receipts wait for. Where it cannot be written down that it is here, it is not
 // answered.
 func TestNobodyIsToldBeforeTheyAreKnown(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
 		quiet := slog.New(slog.DiscardHandler)
 		feed := NewFeed(w.log, NewReceipts(w.store, w.log, quiet), quiet) // whose job does not run
 		s := Subscriber{Client: "docs-api", Audience: audience, Instance: "one", Staleness: time.Second, Accepted: time.Now()}

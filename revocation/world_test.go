@@ -40,18 +40,21 @@ type world struct {
 	n     int
 }
 
-// inBubble runs f with a node on SQLite, in a time of its own: with readers who
-// are written to by a goroutine each, and with readers who are a crowd.
+// inBubble runs f with a node on SQLite, in a time of its own.
 func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Parallel()
+	bubble(t, func(conn net.Conn) func([]byte) (int, error) { return conn.(*piped).try }, f)
+}
+
+// inBubbles runs f with readers who are a crowd, and with readers who are written
+// to by a goroutine each.
+func inBubbles(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("in a crowd", func(t *testing.T) { inBubble(t, f) })
 	t.Run("each alone", func(t *testing.T) {
 		t.Parallel()
 		bubble(t, func(net.Conn) func([]byte) (int, error) { return nil }, f)
-	})
-	t.Run("in a crowd", func(t *testing.T) {
-		t.Parallel()
-		bubble(t, func(conn net.Conn) func([]byte) (int, error) { return conn.(*piped).try }, f)
 	})
 }
 

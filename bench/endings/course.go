@@ -20,7 +20,6 @@ type course struct {
 	plan
 	database string
 	nodes    []*rig.Broker
-	asked    []*rig.Client // one for each node
 	apps     []*app
 	made     int
 }
@@ -146,7 +145,7 @@ func (c *course) end(ctx context.Context, s *session, look, await bool) error {
 	if err != nil {
 		return err
 	}
-	for _, node := range c.asked {
+	for _, node := range c.nodes {
 		if !look {
 			break
 		}
@@ -173,7 +172,9 @@ func (c *course) end(ctx context.Context, s *session, look, await bool) error {
 }
 
 // accepted is an error if a node takes the token of an ended session.
-func accepted(ctx context.Context, s *session, node *rig.Client) error {
+func accepted(ctx context.Context, s *session, b *rig.Broker) error {
+	node := rig.NewClient(b, "asks", 0) // a client asks one thing after the other
+	defer node.Close()
 	active, err := node.Active(ctx, s.client.Session.Access)
 	if err != nil {
 		return err
