@@ -89,7 +89,7 @@ func (t *tx) markEnded(live []credentials.Session, cause credentials.Cause) erro
 		for _, s := range chunk {
 			args = append(args, s.ID)
 		}
-		query := `UPDATE sessions SET ended_at = $1, cause = $2, due_at = $1 WHERE ` + lives + ` AND sid IN (` + places(3, len(chunk)) + `)`
+		query := `UPDATE sessions SET ended_at = $1, cause = $2, due_at = $1 WHERE ended_at = 0 AND sid IN (` + places(3, len(chunk)) + `)`
 		if err := t.once(query, args); err != nil {
 			return err
 		}

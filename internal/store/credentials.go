@@ -58,7 +58,7 @@ func (t *tx) save(c credentials.Credential) error {
 const (
 	selectLive    = `SELECT ` + credentialColumns + ` FROM credentials WHERE account = $1 AND state = 'live'`
 	killOne       = `UPDATE credentials SET state = $2, verifier = NULL WHERE id = $1`
-	liveOfOne     = `SELECT ` + sessionColumns + ` FROM sessions WHERE credential = $1 AND ` + lives
+	liveOfOne     = `SELECT ` + sessionColumns + ` FROM sessions WHERE credential = $1 AND ended_at = 0`
 	liveOfAccount = `SELECT ` + sessionColumns + ` FROM sessions WHERE account = $1 AND ended_at = 0 ORDER BY opened_at, sid`
 )
 

@@ -138,7 +138,7 @@ func (h *head) save(t *tx) error {
 	return t.put(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))
 }
 
-const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ` + lives
+const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`
 
 // end ends a session of a held account, once: its row, its entry, its number.
 // It returns the session as ended.

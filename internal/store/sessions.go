@@ -9,11 +9,6 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 )
 
-// lives finds the sessions that have not ended beside a key of theirs. Written as
-// = 0, PostgreSQL takes the index of all that live for one as good as the key's, as
-// long as it has no statistics, and keeps to it.
-const lives = `ended_at < 1`
-
 // sessionColumns are in the order of scanSession.
 const sessionColumns = `sid, account, account_name, handle, credential, kind, policy, agent, agent_issuer, agent_sub, agent_name, agent_email,
 connector, scopes, ticket, reason, contact, email, owner_sub, opened_at, ends_at, idle, active_at, auth_time, amr, ended_at, cause,
@@ -128,8 +123,8 @@ func (s *Store) sessions(ctx context.Context, query string, arg any) (map[string
 // looks at the session then, it finds the new one. Of what a session's indexes hold
 // nothing changes with each token and action, and PostgreSQL writes none of them.
 const (
-	touchSession = `UPDATE sessions SET active_at = $2 WHERE sid = $1 AND ` + lives
-	putOff       = `UPDATE sessions SET due_at = $2 WHERE sid = $1 AND ` + lives
+	touchSession = `UPDATE sessions SET active_at = $2 WHERE sid = $1 AND ended_at = 0`
+	putOff       = `UPDATE sessions SET due_at = $2 WHERE sid = $1 AND ended_at = 0`
 )
 
 // live reads a session of a held account; see alive.

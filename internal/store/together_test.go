@@ -29,6 +29,20 @@ func (a *answers) change() {
 	a.changes++
 }
 
+// seen are the looks that have begun.
+func (a *answers) seen() [][]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.looks)
+}
+
+// idle reports whether nobody looks and nobody waits.
+func (g *together) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy == 0 && len(g.waiting) == 0
+}
+
 func (a *answers) look(_ context.Context, sids []string) (map[string]credentials.Session, error) {
 	a.mu.Lock()
 	a.looks = append(a.looks, slices.Clone(sids))
@@ -94,8 +108,8 @@ func TestASharedLookIsNeverOlderThanItsQuestion(t *testing.T) {
 		for i, want := range []string{"one1<nil>", "two1<nil>", "one1<nil>", credentials.ErrNotFound.Error()} {
 			expect(t, "asked after", after[i], want)
 		}
-		if len(a.looks) != 2 {
-			t.Errorf("they took %d looks: %q", len(a.looks), a.looks)
+		if looks := a.seen(); len(looks) != 2 {
+			t.Errorf("they took %d looks: %q", len(looks), looks)
 		}
 	})
 }
@@ -129,8 +143,8 @@ func TestALookThatFailsFailsForThoseWhoShareIt(t *testing.T) {
 				last := ask(t.Context(), g, "five")
 				a.let <- nil
 				expect(t, "who asks later", last, "five0<nil>")
-				if g.busy != 0 || len(g.waiting) != 0 {
-					t.Errorf("at the end %d are under way and %d wait", g.busy, len(g.waiting))
+				if !g.idle() {
+					t.Error("at the end some are under way or wait")
 				}
 			})
 		})
@@ -148,13 +162,13 @@ func TestALookThatHangsHoldsUpNobodyForLong(t *testing.T) {
 		for range mostShared + 1 {
 			others = append(others, ask(t.Context(), g, "other"))
 		}
-		if len(a.looks) != 1 {
-			t.Fatalf("%d looks began at once", len(a.looks))
+		if n := len(a.seen()); n != 1 {
+			t.Fatalf("%d looks began at once", n)
 		}
 		time.Sleep(longestWait)
 		synctest.Wait()
-		if len(a.looks) != 3 || len(a.looks[1]) != mostShared && len(a.looks[2]) != mostShared {
-			t.Fatalf("then %d looks are under way", len(a.looks))
+		if looks := a.seen(); len(looks) != 3 || len(looks[1]) != mostShared && len(looks[2]) != mostShared {
+			t.Fatalf("then %d looks are under way", len(looks))
 		}
 		for range 3 {
 			a.let <- nil
@@ -165,8 +179,8 @@ func TestALookThatHangsHoldsUpNobodyForLong(t *testing.T) {
 				t.Fatal("somebody has no answer")
 			}
 		}
-		if g.busy != 0 || len(g.waiting) != 0 {
-			t.Errorf("at the end %d are under way and %d wait", g.busy, len(g.waiting))
+		if !g.idle() {
+			t.Error("at the end some are under way or wait")
 		}
 	})
 }
