@@ -56,6 +56,19 @@ func (w *worker) enter(ctx context.Context) (err error) {
 	return err
 }
 
+// prepareTries is how often a session is asked for that is not measured, at a
+// server whose transactions clash.
+const prepareTries = 10
+
+func (w *worker) prepare(ctx context.Context, clashes bool) (err error) {
+	for range prepareTries {
+		if err = w.enter(ctx); err == nil || !clashes {
+			return err
+		}
+	}
+	return err
+}
+
 // most is the share of a peer's replies that may be failures.
 const most = 0.2
 
@@ -98,7 +111,7 @@ func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measure
 			workers[i].forms, err = lent(ctx, s.broker, i)
 		}
 		if err == nil && m.session {
-			err = workers[i].enter(ctx)
+			err = workers[i].prepare(ctx, s.clashes)
 		}
 		return err
 	})
