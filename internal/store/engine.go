@@ -136,6 +136,9 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 	if pooled && !strings.Contains(dsn, "default_query_exec_mode") {
 		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	if !pooled { // what a client sets there, another one gets
+		cfg.AfterConnect = planned
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("the database cannot be reached: %w", err)
@@ -150,6 +153,24 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 		},
 		close: func() { _ = db.Close(); pool.Close() },
 	}, nil
+}
+
+// planned keeps PostgreSQL to the indexes, which every statement of a request has:
+// TestPlans. A table that nobody has analyzed seems small, and a plan that reads
+// all of it may be kept while it grows: introspections then took the database 80 µs
+// each, and not 25. What has no index is few rows; that reading these costs much by
+// this setting must not have them compiled. Whoever sets either in the DSN decides
+// instead.
+func planned(ctx context.Context, c *pgx.Conn) error {
+	for _, name := range []string{"enable_seqscan", "jit"} {
+		if _, set := c.Config().RuntimeParams[name]; set {
+			continue
+		}
+		if _, err := c.Exec(ctx, "SET "+name+" = off"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // passing reports whether the error means that the transaction did not happen

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
 // few are the tables that hold no more than an installation has of something:
@@ -60,6 +62,26 @@ func TestPlans(t *testing.T) {
 			t.Errorf("only %d plans were looked at", explained)
 		}
 	})
+}
+
+// TestConnectionsKeepToTheIndexes: unless the DSN says otherwise, or a pooler is
+// before the database.
+func TestConnectionsKeepToTheIndexes(t *testing.T) {
+	t.Parallel()
+	dsn := storetest.Postgres(t)
+	for _, c := range []struct{ dsn, seqscan, jit string }{
+		{dsn, "off", "off"}, {dsn + "&enable_seqscan=on", "on", "off"}, {dsn + "&jit=on", "off", "on"},
+	} {
+		e, err := openEngine(t.Context(), c.dsn, false, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seqscan, jit string
+		err = e.look(t.Context(), false, `SELECT current_setting('enable_seqscan'), current_setting('jit')`, nil, func(r row) error { return r.Scan(&seqscan, &jit) })
+		if e.close(); err != nil || seqscan != c.seqscan || jit != c.jit {
+			t.Errorf("%q %q %v, want %+v", seqscan, jit, err, c)
+		}
+	}
 }
 
 // assembled is what is known with the statements that code puts together, which
