@@ -36,3 +36,36 @@ func TestAFullDisk(t *testing.T) {
 	}
 	w.sound()
 }
+
+// TestAConnectionThatWasNotUndone: where a transaction cannot be undone nobody
+// gets its connection, and the next one has another.
+func TestAConnectionThatWasNotUndone(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.SQLite(t))
+	own := func() (n int) { // tables of the one connection that writes
+		t.Helper()
+		if err := w.engine.write.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_temp_master`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if _, err := w.engine.write.ExecContext(t.Context(), `CREATE TEMP TABLE mine (n INTEGER)`); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []struct {
+		hand bool
+		left int
+	}{{false, 1}, {true, 0}} {
+		q, err := w.engine.begin(t.Context())
+		if err == nil && by.hand {
+			err = q.once(rollbackFile, nil) // there is nothing to undo any more
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.end(); own() != by.left {
+			t.Errorf("undone by hand %v: %d tables are left, want %d", by.hand, own(), by.left)
+		}
+	}
+	w.mint(minting("acme", "1"))
+}
