@@ -5,7 +5,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -107,24 +106,7 @@ func (b *Broker) LogoutClaims(sid string) map[string]any {
 
 // SignRS256 signs any claims by RS256, as a token of any type.
 func (b *Broker) SignRS256(typ string, claims any) string {
-	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: rsaKey(), KeyID: rsaKeyID}}, options)
-	if err != nil {
-		b.t.Fatalf("guardtest: %v", err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		b.t.Fatalf("guardtest: %v", err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		b.t.Fatalf("guardtest: %v", err)
-	}
-	raw, err := signed.CompactSerialize()
-	if err != nil {
-		b.t.Fatalf("guardtest: %v", err)
-	}
-	return raw
+	return b.sign(jose.RS256, jose.JSONWebKey{Key: rsaKey(), KeyID: rsaKeyID}, typ, claims)
 }
 
 // authorize signs in without asking (OpenID Connect Core 1.0 section 3.1.2). What

@@ -94,8 +94,12 @@ func (b *Broker) Sign(typ string, claims any) string {
 	b.mu.Lock()
 	k := b.keys[len(b.keys)-1]
 	b.mu.Unlock()
+	return b.sign(jose.ES256, jose.JSONWebKey{Key: k.private, KeyID: k.id}, typ, claims)
+}
+
+func (b *Broker) sign(alg jose.SignatureAlgorithm, key jose.JSONWebKey, typ string, claims any) string {
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ))
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: k.private, KeyID: k.id}}, options)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
 	if err != nil {
 		b.t.Fatalf("guardtest: %v", err)
 	}
