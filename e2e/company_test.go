@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // company is where the people of an installation sign in: customers at
@@ -85,18 +87,18 @@ func (c *company) configured(b *broker) (owners, agents string) {
 		z := zitadelOnce()
 		z.register(c.t, c.client, c.secret, b.issuer+"/support-access/sign-in/return/customers")
 		c.customers = z.url
-		c.staff = startIssuer(c.t, nodeIssuer{
+		c.staff = testkit.Issuer{
 			Methods: []string{"client_secret_basic"}, IDTokenClaims: true, People: staffPeople,
-			Clients: []nodeClient{
-				{"valetkey", c.secret, []string{b.issuer + "/sign-in/return/corp"}, "client_secret_basic"},
-				{"console", c.secret, []string{consoleCallback}, "client_secret_basic"},
-				{"payroll", c.secret, []string{consoleCallback}, "client_secret_basic"},
+			Clients: []testkit.IssuerClient{
+				{ID: "valetkey", Secret: c.secret, Redirects: []string{b.issuer + "/sign-in/return/corp"}, Method: "client_secret_basic"},
+				{ID: "console", Secret: c.secret, Redirects: []string{consoleCallback}, Method: "client_secret_basic"},
+				{ID: "payroll", Secret: c.secret, Redirects: []string{consoleCallback}, Method: "client_secret_basic"},
 			},
-		})
-		c.partners = startIssuer(c.t, nodeIssuer{
+		}.Start(c.t)
+		c.partners = testkit.Issuer{
 			Methods: []string{"client_secret_post"}, People: partnerPeople,
-			Clients: []nodeClient{{"partner-tenant", c.secret, []string{b.issuer + "/support-access/sign-in/return/partners"}, "client_secret_post"}},
-		})
+			Clients: []testkit.IssuerClient{{ID: "partner-tenant", Secret: c.secret, Redirects: []string{b.issuer + "/support-access/sign-in/return/partners"}, Method: "client_secret_post"}},
+		}.Start(c.t)
 	}
 	return fmt.Sprintf(elsewhere, c.customers, c.client, c.secret, c.partners), fmt.Sprintf(elsewhereAgents, c.staff, c.secret, c.maxAge)
 }

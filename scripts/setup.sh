@@ -121,7 +121,7 @@ for_tests() {
   local python=$!
   node_packages e2e/node
   node_packages e2e/browser
-  node_packages internal/connectors/testdata/oidc-provider
+  node_packages internal/testkit/testdata/oidc-provider
   wait "$python"
 }
 

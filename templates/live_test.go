@@ -7,6 +7,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -16,7 +17,7 @@ const later = `(() => { const real = Date.now, far = 20 * 60 * 1000; Date.now = 
 // TestOwnersPageInABrowser runs the scripts under the policy of the pages.
 func TestOwnersPageInABrowser(t *testing.T) {
 	t.Parallel()
-	from := chromium(t)
+	from := testkit.Chromium(t)
 	t.Run("follows what happens", func(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{pin("c1")}, Notice: templates.Notice{Text: "Done."}})

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // demonstration is the program as a newcomer runs it.
@@ -171,19 +173,8 @@ type css = chromedp.CSS
 // tabs opens two tabs of one headless browser, which share their cookies.
 func tabs(t *testing.T) (first, second context.Context) {
 	t.Helper()
-	options := chromedp.DefaultExecAllocatorOptions[:]
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run as root with one
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	first, cancel := context.WithTimeout(testkit.Chromium(t), 90*time.Second)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	first, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("no Chromium can be started (run `make setup`): %v", err)
-	}
 	second, cancel = chromedp.NewContext(first)
 	t.Cleanup(cancel)
 	return first, second

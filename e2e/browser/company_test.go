@@ -1,24 +1,14 @@
 package browser
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
-	"github.com/go-jose/go-jose/v4"
-)
 
-// issuerFolder has oidc-provider, a certified OpenID Provider, and the script
-// that runs it. The tests of connectors use the same.
-const issuerFolder = "../../internal/connectors/testdata/oidc-provider"
+	"github.com/valetkey/valetkey/internal/testkit"
+)
 
 // elsewhere is the configuration of people who sign in at the company's issuer.
 const elsewhere = `owners:
@@ -40,56 +30,21 @@ func startElsewhere(t *testing.T) *broker {
 	t.Helper()
 	return startWith(t, "localhost", func(b *broker) string {
 		secret := rand.Text() + rand.Text()
-		issuer := startIssuer(t, b.issuer, secret)
-		return fmt.Sprintf(elsewhere, issuer, secret)
+		return fmt.Sprintf(elsewhere, companysIssuer(b.issuer, secret).Start(t), secret)
 	})
 }
 
-// startIssuer runs one on Node until the test is over, with one person who is
-// both a customer and of the staff.
-func startIssuer(t *testing.T, broker, secret string) string {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
+// companysIssuer is one with one person who is both a customer and of the staff.
+func companysIssuer(broker, secret string) testkit.Issuer {
+	client := func(id, path string) testkit.IssuerClient {
+		return testkit.IssuerClient{ID: id, Secret: secret, Redirects: []string{broker + path}, Method: "client_secret_basic"}
 	}
-	client := func(id, path string) map[string]any {
-		return map[string]any{"client_id": id, "client_secret": secret, "redirect_uris": []string{broker + path}, "token_endpoint_auth_method": "client_secret_basic"}
-	}
-	argument, err := json.Marshal(map[string]any{
-		"methods": []string{"client_secret_basic"}, "id_token_claims": true,
-		"clients": []any{client("owners", "/support-access/sign-in/return/customers"), client("agents", "/sign-in/return/corp")},
-		"people": map[string]any{"dana": map[string]any{"name": "Dana Reed", "groups": []string{"support"},
+	return testkit.Issuer{
+		Methods: []string{"client_secret_basic"}, IDTokenClaims: true,
+		Clients: []testkit.IssuerClient{client("owners", "/support-access/sign-in/return/customers"), client("agents", "/sign-in/return/corp")},
+		People: map[string]map[string]any{"dana": {"name": "Dana Reed", "groups": []string{"support"},
 			"account.id": "acme", "https://northwind.example/role": "owner"}},
-		"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "r", Algorithm: "RS256", Use: "sig"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	cmd := exec.Command("node", "issuer.mjs", string(argument))
-	cmd.Dir = issuerFolder
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	in, err1 := cmd.StdinPipe() // at whose end it ends, however these tests do
-	out, err2 := cmd.StdoutPipe()
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting node: %v: run `make setup` and the tests again", err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	_ = out.(*os.File).SetReadDeadline(time.Now().Add(patience))
-	var said struct{ Issuer string }
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || json.Unmarshal([]byte(line), &said) != nil {
-		t.Fatalf("the issuer does not start: run `make setup` and the tests again: %v %q %s", err, line, stderr.String())
-	}
-	return said.Issuer
 }
 
 // TestThroughTheCompanysSignIn follows every redirect between the broker and an
@@ -97,7 +52,7 @@ func startIssuer(t *testing.T, broker, secret string) string {
 // of browsers bite: there, back, out, and there again.
 func TestThroughTheCompanysSignIn(t *testing.T) {
 	t.Parallel()
-	b, browser := startElsewhere(t), chromium(t)
+	b, browser := startElsewhere(t), testkit.Chromium(t)
 	for _, l := range []look{looks[0], looks[6]} {
 		t.Run(l.name, func(t *testing.T) {
 			owner := open(browser, t, l)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // block is what the browser of the OpenID Foundation's suite does at an address.
@@ -140,7 +142,7 @@ var (
 func TestTheConformancePlansDriveOurPages(t *testing.T) {
 	t.Parallel()
 	b, read := conformant(t)
-	browser := chromium(t)
+	browser := testkit.Chromium(t)
 	callback := b.app.URL + "/test/a/valetkey/callback"
 	oidcc, fapi := read("oidcc.json"), read("fapi2.json")
 	answer := func(t *testing.T, tab *tab, blocks []block, pairs ...string) url.Values {

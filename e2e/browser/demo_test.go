@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // demonstration is a running `valetkey demo`.
@@ -99,7 +101,7 @@ func (d *demonstration) interrupt() {
 // README shows.
 func TestTheDemonstration(t *testing.T) {
 	t.Parallel()
-	d, chrome := demonstrate(t), chromium(t)
+	d, chrome := demonstrate(t), testkit.Chromium(t)
 	for _, step := range []string{"Lend", "I am a customer", "Olivia Owner", "Settings, Support access", "Enter", "I am on the support team",
 		"Dana Reed", "4821", "Look around", "Take back", "Revoke access"} {
 		if !strings.Contains(d.guide, step) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // arrived waits until the app is called back.
@@ -38,7 +40,7 @@ func (b *tab) untilSummary(broker *broker, target string, i int) {
 func TestFormPost(t *testing.T) {
 	t.Parallel()
 	b := startWith(t, "localhost", func(*broker) string { return fmt.Sprintf(here, owners(), people()) })
-	browser := chromium(t)
+	browser := testkit.Chromium(t)
 	for i, l := range []look{looks[0], looks[6]} {
 		t.Run(l.name, func(t *testing.T) {
 			tab := open(browser, t, l)
@@ -88,7 +90,7 @@ const blocked = `new Promise((done) => {
 // to this request's own app.
 func TestFormsLeadToTheRequestsAppAlone(t *testing.T) {
 	t.Parallel()
-	b, browser := start(t), chromium(t)
+	b, browser := start(t), testkit.Chromium(t)
 	tab := open(browser, t, looks[0])
 	target, called := b.authorize()
 	tab.untilSummary(b, target, 0)

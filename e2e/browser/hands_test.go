@@ -11,13 +11,15 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // TestOwnersHands does what owners do with a page: reload it, copy from it, and
 // work it without a mouse.
 func TestOwnersHands(t *testing.T) {
 	t.Parallel()
-	b, chrome := start(t), chromium(t)
+	b, chrome := start(t), testkit.Chromium(t)
 	for i, l := range []look{looks[0], looks[6]} {
 		t.Run("reload "+l.name, func(t *testing.T) { open(chrome, t, l).reloads(b, i) })
 	}

@@ -10,13 +10,15 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // TestBothRoles has an owner and an agent at work at the same time, each in a
 // browser of their own: lend, enter, watch, take back, in every look.
 func TestBothRoles(t *testing.T) {
 	t.Parallel()
-	b, browser := start(t), chromium(t)
+	b, browser := start(t), testkit.Chromium(t)
 	for i, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
 			owner, agent := open(browser, t, l), open(browser, t, l)
@@ -53,7 +55,7 @@ func TestBothRoles(t *testing.T) {
 // TestOwnersStates looks at what the owner's page has besides.
 func TestOwnersStates(t *testing.T) {
 	t.Parallel()
-	b, browser := start(t), chromium(t)
+	b, browser := start(t), testkit.Chromium(t)
 	open(browser, t, looks[0]).crowd(b, busy)
 	for i, l := range looks[:5] {
 		t.Run(l.name, func(t *testing.T) {

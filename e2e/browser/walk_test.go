@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 var looks = []look{
@@ -25,7 +27,7 @@ var looks = []look{
 // the redirect that follows the last form.
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	b, browser := start(t), chromium(t)
+	b, browser := start(t), testkit.Chromium(t)
 	for i, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
 			tab := open(browser, t, l)
@@ -136,7 +138,7 @@ func (b *tab) wants(words ...string) {
 // TestDeadEnds looks at the pages on which nothing goes on.
 func TestDeadEnds(t *testing.T) {
 	t.Parallel()
-	b, browser := start(t), chromium(t)
+	b, browser := start(t), testkit.Chromium(t)
 	for i, l := range looks[:4] {
 		t.Run(l.name, func(t *testing.T) {
 			tab := open(browser, t, l)

@@ -68,6 +68,8 @@ func TestViolationsAreFound(t *testing.T) {
 		{"internal/store", module + "/credentials", true},
 		{"internal/store", module + "/internal/store/storetest", false},
 		{"internal/store/storetest", module + "/internal/store", false},
+		{"internal/demo", module + "/internal/testkit", false},
+		{"internal/testkit", module + "/internal/store", false},
 		{"provider", module + "/internal/store", true},
 		{"provider", module + "/internal/connectors", false},
 		{"provider", engine, true},

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // unclocked compares proofs but for their times.
@@ -21,9 +22,9 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	es256 := client("es256", none)
 	es256.Algorithm = "ES256"
-	tokens := startNode(t, nodeIssuer{Methods: []string{basic, none}, IDTokenClaims: true,
-		Clients: []nodeClient{client("valetkey", basic), client("public", none), es256, client("a client & more", basic)}})
-	userinfo := startNode(t, nodeIssuer{Methods: []string{post}, Clients: []nodeClient{client("valetkey", post)}})
+	tokens := startNode(t, testkit.Issuer{Methods: []string{basic, none}, IDTokenClaims: true,
+		Clients: []testkit.IssuerClient{client("valetkey", basic), client("public", none), es256, client("a client & more", basic)}})
+	userinfo := startNode(t, testkit.Issuer{Methods: []string{post}, Clients: []testkit.IssuerClient{client("valetkey", post)}})
 	userinfo.UserInfo = true
 	want := Proof{Connector: "corp", Issuer: tokens.Issuer, Subject: "norma", Name: "Norma Night", Email: "norma@northwind.example",
 		Claims: map[string][]string{"groups": {"support"}}}
@@ -70,7 +71,7 @@ func TestSignIn(t *testing.T) {
 // TestOwnerSignsIn: claims have literal names, dots and slashes included.
 func TestOwnerSignsIn(t *testing.T) {
 	t.Parallel()
-	o := startNode(t, nodeIssuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []nodeClient{client("valetkey", basic)}})
+	o := startNode(t, testkit.Issuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []testkit.IssuerClient{client("valetkey", basic)}})
 	o.Allow = []credentials.ClaimRule{{Claim: "https://northwind.example/role", Values: []string{"owner", "admin"}}}
 	o.Keep = []string{"level", "groups", "absent"}
 	o.Account = AccountClaims{ID: "account.id", Name: "name", Handle: "level"}
@@ -108,7 +109,7 @@ func TestOwnerSignsIn(t *testing.T) {
 // again without showing them anything, until it is asked for more than that.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
-	o := startNode(t, nodeIssuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []nodeClient{client("valetkey", basic)}})
+	o := startNode(t, testkit.Issuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []testkit.IssuerClient{client("valetkey", basic)}})
 	b := norma(t)
 	seconds := func(n int64) *int64 { return &n }
 	if _, err := b.signIn(t, o, Ask{Silent: true}); !errors.Is(err, ErrInteraction) {
@@ -154,7 +155,7 @@ func TestRenewal(t *testing.T) {
 // of its clients only with it.
 func TestParams(t *testing.T) {
 	t.Parallel()
-	o := startNode(t, nodeIssuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []nodeClient{client("with-tenant", basic)}})
+	o := startNode(t, testkit.Issuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []testkit.IssuerClient{client("with-tenant", basic)}})
 	if _, err := norma(t).signIn(t, o, Ask{}); !errors.Is(err, ErrUpstream) {
 		t.Errorf("without the parameter: %v, want ErrUpstream", err)
 	}
@@ -169,7 +170,7 @@ func TestParams(t *testing.T) {
 func TestWayBack(t *testing.T) {
 	t.Parallel()
 	other := client("other", basic)
-	o := startNode(t, nodeIssuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []nodeClient{client("valetkey", basic), other}})
+	o := startNode(t, testkit.Issuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []testkit.IssuerClient{client("valetkey", basic), other}})
 	for _, c := range []struct {
 		name   string
 		change func(*Trip, url.Values) *OIDC
@@ -216,7 +217,7 @@ func TestSignedWithTheSecret(t *testing.T) {
 	t.Parallel()
 	hs256 := client("valetkey", basic)
 	hs256.Algorithm = "HS256"
-	o := startNode(t, nodeIssuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []nodeClient{hs256}})
+	o := startNode(t, testkit.Issuer{Methods: []string{basic}, IDTokenClaims: true, Clients: []testkit.IssuerClient{hs256}})
 	if got, err := norma(t).signIn(t, o, Ask{}); !errors.Is(err, ErrIDToken) || !errors.Is(err, ErrUpstream) || got.Subject != "" {
 		t.Errorf("%+v, %v; want ErrIDToken and ErrUpstream", got, err)
 	}

@@ -20,26 +20,17 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/guard"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // program is the broker: the one of this source tree.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "valetkey-demo-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program = filepath.Join(dir, "valetkey")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../cmd/valetkey").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+func TestMain(m *testing.M) {
+	os.Exit(testkit.Program(func(path string) int {
+		program = path
+		return m.Run()
+	}))
 }
 
 // house is the demonstration with a broker of its own. Its agents are local
