@@ -102,10 +102,8 @@ func (s *SSF) authenticate(r *http.Request, scopes []string) (c caller, refused 
 		return c, refuse(http.StatusForbidden, "The access token has none of the scopes "+strings.Join(scopes, ", ")+".").
 			with("WWW-Authenticate", `Bearer realm="valetkey", error="insufficient_scope", scope="`+scopes[0]+`"`)
 	}
-	for name := range r.URL.Query() {
-		if name != "stream_id" {
-			return c, refuse(http.StatusBadRequest, "The query takes stream_id only; nothing else belongs into a URL.")
-		}
+	if r.URL.Query().Has("access_token") {
+		return c, refuse(http.StatusBadRequest, "No token belongs into a URL. Replace it: this one may be in logs now.")
 	}
 	c = caller{s.Receivers[client], client}
 	if c.Audience == "" {
@@ -164,14 +162,22 @@ func object(r *http.Request, optional bool) (map[string]json.RawMessage, error) 
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "The body cannot be read, or has more than 64 KB.")
 	}
-	var out map[string]json.RawMessage
 	if len(raw) == 0 && optional {
-		return out, nil
+		return nil, nil
 	}
-	if json.Unmarshal(raw, &out) != nil || out == nil {
+	out, ok := members(raw)
+	if !ok {
 		return nil, refuse(http.StatusBadRequest, "The body is not a JSON object.")
 	}
 	return out, nil
+}
+
+// members reads a JSON object. One that is null is as good as not there: many
+// libraries write so what they have no value for.
+func members(raw []byte) (out map[string]json.RawMessage, ok bool) {
+	ok = json.Unmarshal(raw, &out) == nil && out != nil
+	maps.DeleteFunc(out, func(_ string, value json.RawMessage) bool { return string(value) == "null" })
+	return out, ok
 }
 
 // text reads a member that is a string of at most so many bytes.

@@ -46,7 +46,11 @@ func TestStreamConfiguration(t *testing.T) {
 		check("only unknown events", r.streams(http.MethodPatch, object{"stream_id": id, "events_requested": []string{"urn:example:unknown"}}))
 		check("sent back as a whole", r.streams(http.MethodPut, want))
 
+		check("nothing said of each", r.streams(http.MethodPatch, object{"stream_id": id, "delivery": nil, "events_requested": nil, "description": nil, "iss": nil}))
+		check("aud as a list of one", r.streams(http.MethodPatch, object{"stream_id": id, "aud": []string{"docs-api"}}))
+
 		for what, change := range map[string]object{
+			"aud as a list of two":         {"aud": []string{"docs-api", "docs-api"}},
 			"another iss":                  {"iss": "https://evil.example"},
 			"another aud":                  {"aud": "https://evil.example"},
 			"more supported events":        {"events_supported": []string{sessionRevoked, "x"}},
@@ -147,6 +151,24 @@ func TestAuthorization(t *testing.T) {
 	}
 	r.token = "docs-api~endings.read"
 	r.want(400, "a token in the query beside one in the header", r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?access_token=docs-api~endings.read", nil))
+	r.want(200, "something else in the query", r.call(http.MethodGet, r.endpoint("configuration_endpoint")+"?verbose=1", nil))
+}
+
+// TestNothingIsSaidByNull: many libraries write what they have no value for as
+// null. That is as good as leaving it out.
+func TestNothingIsSaidByNull(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "sqlite:"+t.TempDir()+"/db")
+	r := p.start(true).receiver("docs-api")
+	poll := object{"method": "urn:ietf:rfc:8936", "endpoint_url": nil, "authorization_header": nil}
+	made := r.want(201, "creating", r.streams(http.MethodPost, object{"delivery": poll, "events_requested": nil, "description": nil, "stream_id": nil, "iss": nil, "aud": nil})).body
+	if made["events_requested"] != nil || !reflect.DeepEqual(made["events_delivered"], []any{sessionRevoked}) {
+		t.Errorf("created: %v", made)
+	}
+	id := made["stream_id"].(string)
+	r.want(200, "replacing", r.streams(http.MethodPut, object{"stream_id": id, "delivery": poll, "events_requested": nil, "description": nil}))
+	r.want(200, "pausing", r.call(http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled", "reason": nil}))
+	r.want(204, "verifying", r.call(http.MethodPost, r.endpoint("verification_endpoint"), object{"stream_id": id, "state": nil}))
 }
 
 // TestWhoDoesNotShowTheKeyIsToldHow: and a failure inside says nothing of itself.

@@ -54,8 +54,8 @@ func eventNames(raw json.RawMessage) (string, error) {
 // an address that the operator has written down for this client: whoever holds a
 // token of it must not be able to have us call others.
 func (s *SSF) delivery(raw json.RawMessage, x *store.SSFStream, c caller) error {
-	var in map[string]json.RawMessage
-	if json.Unmarshal(raw, &in) != nil {
+	in, ok := members(raw)
+	if !ok {
 		return wrong("delivery", "has to be an object")
 	}
 	method, err := text(in, "method", maxEventName)
@@ -116,7 +116,11 @@ func (s *SSF) matches(in map[string]json.RawMessage, x store.SSFStream) error {
 			continue
 		}
 		var said any
-		if json.Unmarshal(raw, &said) != nil || !reflect.DeepEqual(said, is[name]) {
+		err := json.Unmarshal(raw, &said)
+		if list, ok := said.([]any); ok && name == "aud" && len(list) == 1 { // RFC 7519 section 4.1.3: the same
+			said = list[0]
+		}
+		if err != nil || !reflect.DeepEqual(said, is[name]) {
 			return refuse(http.StatusBadRequest, name+" is not the stream's; leave it out.")
 		}
 	}
