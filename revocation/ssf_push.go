@@ -28,10 +28,12 @@ const (
 // NewPushClient makes what calls receivers. It follows no redirect: where events
 // go is in the configuration.
 func NewPushClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = maxCallReply
 	return &http.Client{
 		Timeout:       pushTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+		Transport:     transport,
 	}
 }
 
@@ -99,6 +101,7 @@ func (s *SSF) deliver(ctx context.Context, x store.SSFStream, e store.SSFEvent) 
 	}
 	r.Header.Set("Content-Type", "application/secevent+jwt")
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "valetkey")
 	if len(x.Header) > 0 {
 		header, err := s.Headers.OpenBytes(x.Header, headerPlace(x))
 		if err != nil {
@@ -115,8 +118,10 @@ func (s *SSF) deliver(ctx context.Context, x store.SSFStream, e store.SSFEvent) 
 	return judge(answer.StatusCode, body)
 }
 
-// ourFault are refusals of the caller, not of the event (section 2.4).
-var ourFault = []string{"", "authentication_failed", "access_denied"}
+// passing are refusals (section 2.4) that would be the same for any other event:
+// of who calls, or of a receiver that is set up for another stream or has not
+// fetched the present keys. No ending may be lost to them.
+var passing = []string{"", "authentication_failed", "access_denied", "invalid_key", "invalid_issuer", "invalid_audience"}
 
 // judge reads an answer: any success is one, and a refusal that says what is wrong
 // with the event is for good (section 2.3). Everything else may pass.
@@ -125,8 +130,9 @@ func judge(status int, body []byte) error {
 		return nil
 	}
 	var why setError
-	if status == http.StatusBadRequest && json.Unmarshal(bytes.TrimSpace(body), &why) == nil && !slices.Contains(ourFault, why.Code) {
+	told := json.Unmarshal(bytes.TrimSpace(body), &why) == nil
+	if told && status == http.StatusBadRequest && !slices.Contains(passing, why.Code) {
 		return fmt.Errorf("%w: %q %q", errDead, cut(why.Code), cut(why.Description))
 	}
-	return fmt.Errorf("the receiver answers with status %d", status)
+	return fmt.Errorf("the receiver answers with status %d %.40q", status, why.Code)
 }

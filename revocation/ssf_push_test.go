@@ -110,8 +110,22 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 		"done":     {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, false},
 		"refused for good": {func(w http.ResponseWriter) {
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"err":"invalid_key","description":"?"}`)
+			_, _ = io.WriteString(w, `{"err":"invalid_request","description":"what a strange event"}`)
 		}, false},
+		"400 because of our key": {func(w http.ResponseWriter) { // it has not fetched the new one, or a cache keeps the old
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"err":"invalid_key","description":"?"}`)
+		}, true},
+		"400 because of who it thinks it is": {func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"err":"invalid_audience","description":"?"}`)
+		}, true},
+		"a head without end": {func(w http.ResponseWriter) {
+			for i := range 40 {
+				w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("x", 2000))
+			}
+			w.WriteHeader(http.StatusAccepted)
+		}, true},
 		"400 without a reason": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, true},
 		"400 with a strange one": {func(w http.ResponseWriter) {
 			w.WriteHeader(http.StatusBadRequest)
@@ -170,7 +184,7 @@ func TestWhatAReceiverAnswers(t *testing.T) {
 			if got, _ := elsewhere.all(); len(got) > 0 {
 				t.Error("it followed")
 			}
-			if log := n.logs.String(); strings.Contains(log, "invalid_key") != (name == "refused for good") {
+			if log := n.logs.String(); strings.Contains(log, "what a strange event") != (name == "refused for good") {
 				t.Errorf("the log: %s", log)
 			}
 		})
