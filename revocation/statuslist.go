@@ -111,7 +111,8 @@ func (s *StatusLists) list(n int64) (string, error) {
 	if l.bits == "" || l.cursor != v.Cursor || !now.Before(l.until) {
 		l.fill(n, v, now)
 	}
-	token, err := s.issue(n, l.bits, now)
+	// It says no more than was known when the log was confirmed, and is of then.
+	token, err := s.issue(n, l.bits, now.Add(-time.Since(v.Confirmed)))
 	if err != nil {
 		s.Logger.Error("a status list cannot be signed", "error", err)
 		return "", err

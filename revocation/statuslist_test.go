@@ -254,7 +254,11 @@ func TestStatusListIsNeverOld(t *testing.T) {
 		if second := l.read(t, l.get(http.MethodGet, "/status/1")); second.Iat < first.Iat+2 {
 			t.Errorf("two seconds later it is issued at %d, and was at %d", second.Iat, first.Iat)
 		}
-		time.Sleep(8 * time.Second)
+		time.Sleep(2 * time.Second)
+		if now, third := time.Now().Unix(), l.read(t, l.get(http.MethodGet, "/status/1")); third.Iat > now-2 || third.Exp > now+58 {
+			t.Errorf("confirmed two seconds ago it is of %d until %d, and it is %d", third.Iat, third.Exp, now)
+		}
+		time.Sleep(6 * time.Second)
 		l.confirm()
 		if got := l.ended(t, "/status/1"); !same(got, []int64{9}) {
 			t.Errorf("when the first is needed no more: %v", got)
