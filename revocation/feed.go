@@ -54,6 +54,7 @@ const (
 	writeTimeout  = 10 * time.Second // of a reader who does not read
 	confirmWithin = 3 * time.Second
 	closeWithin   = 2 * time.Second
+	maxStream     = time.Hour                                            // whatever its bearer says
 	retryHint     = "retry: 1000\n: the endings of support sessions\n\n" // milliseconds
 )
 
@@ -179,12 +180,12 @@ func (s *Subscription) overConnection(conn net.Conn, h http.Header) {
 
 // begin finds the reader's place, and gathers what is to be written first.
 func (s *Subscription) begin(write func([]byte) error) *stream {
-	life := time.Until(s.Expires)
+	life := min(time.Until(s.Expires), maxStream)
 	early := time.Duration(0)
 	if tenth := min(life/10, 10*time.Second); tenth > 0 {
 		early = rand.N(tenth) //nolint:gosec // jitter
 	}
-	out := &stream{write: write, audience: s.Audience, accepted: s.Accepted, until: s.Expires.Add(-early), keys: s.feed.otherKeys()}
+	out := &stream{write: write, audience: s.Audience, accepted: s.Accepted, until: time.Now().Add(life - early), keys: s.feed.otherKeys()}
 	out.text(retryHint)
 	out.begin(s.LastID, s.view)
 	out.show(s.view)

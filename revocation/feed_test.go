@@ -94,6 +94,25 @@ func TestStreamsOutliveTheServersLimits(t *testing.T) {
 	})
 }
 
+// TestNoStreamIsForEver: a bearer that says it lives for years may be made by
+// somebody who has got hold of a key. When that is taken away they are to be gone
+// soon, too.
+func TestNoStreamIsForEver(t *testing.T) {
+	t.Parallel()
+	inBubbles(t, func(t *testing.T, w *world) {
+		w.long = true
+		l := w.connect("", "")
+		pass(time.Hour - time.Minute)
+		if got := l.said(); strings.Contains(got, "OVER") {
+			t.Errorf("the stream is over already")
+		}
+		pass(time.Minute)
+		if got := l.said(); !strings.Contains(got, "OVER") {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
 // TestAShutdownScattersTheReaders: who all come back at once are a crowd.
 func TestAShutdownScattersTheReaders(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,7 @@ type world struct {
 	feed  *Feed
 	pipes *pipes
 	as    string // the audience of who connects; empty: audience
+	long  bool   // what their bearers say lives for years
 	n     int
 }
 
@@ -111,6 +112,9 @@ func (w *world) run(prompt func(net.Conn) func([]byte) (int, error)) {
 func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 	s := Subscriber{Client: "docs-api", Audience: r.Header.Get("Audience"), Instance: r.URL.Query().Get("instance"), Staleness: 10 * time.Second,
 		LastID: r.Header.Get("Last-Event-ID"), Accepted: time.Now(), Expires: time.Now().Add(life)}
+	if w.long {
+		s.Expires = s.Accepted.AddDate(10, 0, 0)
+	}
 	opened, err := w.feed.Open(r.Context(), s)
 	if err != nil {
 		http.Error(out, err.Error(), http.StatusServiceUnavailable)
