@@ -42,6 +42,9 @@ func newAcks() *acks {
 func (a *acks) reached(at cursor, now instant) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if at.epoch == a.newest.epoch && at.n < a.newest.n { // the other of two streams was faster
+		return
+	}
 	a.newest, a.applied = at, now
 	if !a.waiting {
 		a.waiting = true
