@@ -52,6 +52,14 @@ func (a *acks) reached(at cursor, now instant) {
 	}
 }
 
+// forget has the next receipt begin anew: the broker has said that its log is
+// another.
+func (a *acks) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.newest = cursor{}
+}
+
 // get is what the receipt says that is to be sent now. What is reached later waits
 // for the next.
 func (a *acks) get() (cursor, instant) {
@@ -89,6 +97,9 @@ func (g *Guard) acknowledgeNewest(ctx context.Context) {
 
 func (g *Guard) acknowledgeOnce(ctx context.Context) error {
 	at, applied := g.acks.get()
+	if at.epoch == "" { // the log is another since
+		return nil
+	}
 	age := g.clock.read().mono - applied.mono
 	status, err := g.post(ctx, "/api/v1/endings/ack", struct {
 		Instance string `json:"instance"`

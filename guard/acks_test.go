@@ -18,4 +18,8 @@ func TestAReceiptGoesNotBack(t *testing.T) {
 			t.Errorf("after %v: %v, want %v", step.reached, got, step.want)
 		}
 	}
+	a.forget() // the broker lost something
+	if a.reached(cursor{"b", 0}, instant{}); a.newest != (cursor{"b", 0}) {
+		t.Errorf("after a reset: %v", a.newest)
+	}
 }

@@ -166,6 +166,7 @@ func (l *link) apply(ev event) error {
 		return l.fresh(ev)
 	case "reset":
 		l.epoch = ""
+		l.g.acks.forget()
 		l.g.position.forget() // the set stays: what has ended has ended
 	case "keys":
 		if keys, ok := l.g.keys.(*remoteKeys); ok {
