@@ -47,7 +47,7 @@ class Bearer(requests.auth.AuthBase):
     def __call__(self, request):
         if time.monotonic() >= self.until:
             asked = time.monotonic()
-            got = call("POST", well_known("openid-configuration")["token_endpoint"], data={"grant_type": "client_credentials", "scope": "endings.read"},
+            got = call("POST", well_known("openid-configuration")["token_endpoint"], data={"grant_type": "client_credentials"},
                        auth=(quote(client_id, safe=""), quote(os.environ["CLIENT_SECRET"], safe="")))
             self.token, self.until = got["access_token"], asked + got["expires_in"] - 60
         request.headers["Authorization"] = "Bearer " + self.token
@@ -82,8 +82,8 @@ def follow(say):
         for jti, token in answer["sets"].items():
             try:
                 said = event(token, keys, mine["aud"])
-            except jwt.PyJWKClientConnectionError:
-                raise  # nothing is known about the event: it comes again
+            except jwt.PyJWKClientError:
+                raise  # its key is not to be had yet: nothing is known about the event, and it comes again
             except jwt.PyJWTError as error:
                 say["setErrs"][jti] = {"err": "invalid_request", "description": str(error)}
                 continue
@@ -96,6 +96,6 @@ say = {"ack": [], "setErrs": {}}
 while True:
     try:
         follow(say)
-    except (OSError, jwt.PyJWKClientConnectionError) as error:  # of requests, too
+    except (OSError, jwt.PyJWKClientError) as error:  # of requests, too
         print("trying again:", error, file=sys.stderr, flush=True)
         time.sleep(1)

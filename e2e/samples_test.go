@@ -222,3 +222,47 @@ func TestThePythonReceiverFollows(t *testing.T) {
 		second.kill()
 	})
 }
+
+// askEndings has docs/endings.py say of sessions what an app would do.
+const askEndings = `
+import os, sys
+sys.path.insert(0, "../../docs")
+import endings
+endings.MAX_STALENESS = 3
+known = endings.Endings(sys.argv[1], sys.argv[2], os.environ["CLIENT_SECRET"])
+for sid in sys.stdin:
+    print(known.state(sid.strip()), flush=True)
+`
+
+// TestThePythonFollowerFollows: docs/endings.py hears of each ending over restarts
+// of the broker, says so to it, and knows nothing once the broker is gone.
+func TestThePythonFollowerFollows(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		b := start(t, dsn)
+		follower := runInPython(t, []string{"CLIENT_SECRET=" + b.docsAPI().secret}, "-c", askEndings, b.issuer, b.docsAPI().id)
+		defer follower.kill()
+		says := func(sid, want string) {
+			t.Helper()
+			b.eventually("it says that a session is "+want, func() bool {
+				if _, err := follower.in.Write([]byte(sid + "\n")); err != nil {
+					t.Fatal(err)
+				}
+				return follower.line(t) == want+"\n"
+			})
+		}
+		for i := range 2 {
+			login := b.mint(mint{account: acme, policy: "temporary-login"})
+			sid := b.access(b.session(agent(i), login)).SID
+			says(sid, "live")
+			b.revoke(login)
+			says(sid, "ended")
+			b.eventually("its receipt is in the record", func() bool { return b.receipts(sid) == 1 })
+			b.kill()
+			says("another", "unknown")
+			says(sid, "ended")
+			b.serve()
+		}
+		says("another", "live")
+	})
+}
