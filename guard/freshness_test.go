@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -395,5 +396,30 @@ func TestEndingsAreRememberedWhileATokenCanLive(t *testing.T) {
 		if n := w.g.Ended(); n != 1 {
 			w.Fatalf("%d endings are remembered after the clock was set", n)
 		}
+	})
+}
+
+// TestNobodyWaitsLongForABrokerThatSaysNothing: it is asked about many requests at
+// a time, and about all at once no more. Who cannot ask in time is refused in time.
+func TestNobodyWaitsLongForABrokerThatSaysNothing(t *testing.T) {
+	bubble(t, func(w *world) {
+		token := w.broker.Mint(reader("s1"))
+		w.want(w.request("GET", document, token), 200, "")
+		w.broker.Pause()
+		time.Sleep(11 * time.Second)
+		begun := time.Now()
+		var asked sync.WaitGroup
+		answers := make(chan reply, 300)
+		for range cap(answers) {
+			asked.Go(func() { answers <- w.request("GET", document, token) })
+		}
+		asked.Wait()
+		for range cap(answers) {
+			w.want(<-answers, 503, "unknown_freshness")
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			w.Errorf("%d requests were refused after %s", cap(answers), took)
+		}
+		w.broker.Up()
 	})
 }

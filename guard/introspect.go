@@ -9,8 +9,11 @@ import (
 )
 
 // introspect asks the broker about a token (RFC 7662), for one request: nil where
-// it is alive now.
+// it is alive now. Waiting for others who ask counts too: a broker that says
+// nothing must not keep the app's requests.
 func (g *Guard) introspect(ctx context.Context, raw, sid string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	select {
 	case g.asking <- struct{}{}:
 		defer func() { <-g.asking }()
