@@ -193,3 +193,13 @@ func duplicate(err error) bool {
 	var lite *sqlite.Error
 	return errors.As(err, &lite) && lite.Code()&0xff == lib.SQLITE_CONSTRAINT
 }
+
+// behindPooler says what to do where prepared statements are another connection's:
+// a pooler in transaction mode is in between, and nobody has said so.
+func behindPooler(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P05" || pg.Code == "26000") { // there already; not there
+		return fmt.Errorf("%w: there seems to be a pooler in transaction mode before the database: let database_direct lead past it", err)
+	}
+	return err
+}

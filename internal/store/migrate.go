@@ -28,10 +28,11 @@ func Migrate(ctx context.Context, dsn string, apply bool) (Schema, error) {
 	}
 	if apply {
 		if err := up(ctx, e, p); err != nil {
-			return Schema{}, err
+			return Schema{}, behindPooler(err)
 		}
 	}
-	return schema(ctx, p)
+	have, err := schema(ctx, p)
+	return have, behindPooler(err)
 }
 
 func (s *Store) migrate(ctx context.Context, apply bool) error {

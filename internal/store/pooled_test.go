@@ -1,10 +1,14 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -76,4 +80,21 @@ func TestThroughAPooler(t *testing.T) {
 	}
 	w.erased = true
 	w.sound()
+}
+
+// TestAPoolerThatNobodyHasToldOf: what PostgreSQL says then helps nobody.
+func TestAPoolerThatNobodyHasToldOf(t *testing.T) {
+	t.Parallel()
+	for code, told := range map[string]bool{"42P05": true, "26000": true, "42P01": false, "": false} {
+		err := fmt.Errorf("it cannot be read: %w", &pgconn.PgError{Code: code})
+		if code == "" {
+			err = errors.New("no connection")
+		}
+		if got := behindPooler(err); strings.Contains(got.Error(), "database_direct") != told || !errors.Is(got, err) {
+			t.Errorf("%q becomes %v", code, got)
+		}
+	}
+	if behindPooler(nil) != nil {
+		t.Error("nothing becomes an error")
+	}
 }

@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if err := s.prepareToServe(ctx, o); err != nil {
 		s.Close()
-		return nil, err
+		return nil, behindPooler(err)
 	}
 	return s, nil
 }
