@@ -60,6 +60,7 @@ func (s *SSF) push(ctx context.Context, id string) {
 			err = nil
 		}
 		if err == nil {
+			x.Tries = 0
 			err = s.Store.TakenSSF(ctx, id, []string{list[0].JTI})
 		}
 	}

@@ -106,6 +106,35 @@ func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 	})
 }
 
+// TestAReceiverThatStumblesIsNotTakenForOneThatIsAway: what counts is how often it
+// failed since it last took something.
+func TestAReceiverThatStumblesIsNotTakenForOneThatIsAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		calls, taken := 0, 0
+		s, stop := w.transmits(someSecrets(t), func(*http.Request) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if calls++; calls%2 == 0 {
+				return http.StatusServiceUnavailable, nil
+			}
+			taken++
+			return http.StatusAccepted, nil
+		})
+		defer stop()
+		s.made(t, pushThere)
+		for range 12 {
+			w.end()
+		}
+		pass(12 * 3 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if taken != 12 {
+			t.Errorf("of 12 events it has got %d", taken)
+		}
+	})
+}
+
 // TestEventsThatNobodyTakesAreForgottenInTheEnd, and the stream says so.
 func TestEventsThatNobodyTakesAreForgottenInTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
