@@ -86,7 +86,7 @@ func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 			return tried
 		}
 		defer stop()
-		s.made(t, pushThere)
+		id := s.made(t, pushThere)
 		w.end()
 		w.end()
 		pass(18 * time.Minute)
@@ -100,8 +100,18 @@ func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 			t.Errorf("in 18 minutes it was tried %d times", len(at))
 		}
 		pass(pushPause + 2*ssfEvery)
-		if got := len(tries(false)) - len(at); got != 2 {
+		if got := len(tries(true)) - len(at); got != 2 {
 			t.Errorf("when it is back it gets %d events, want 2", got)
+		}
+		w.end()
+		pass(18 * time.Minute)
+		at = tries(false)
+		if answer := s.ask(http.MethodPost, "/ssf/verify", `{"stream_id":"`+id+`"}`); answer.Code != http.StatusNoContent {
+			t.Fatalf("verifying: %d %s", answer.Code, answer.Body)
+		}
+		pass(2 * ssfEvery)
+		if got := len(tries(false)) - len(at); got != 2 {
+			t.Errorf("when it asks whether the stream works it gets %d events, want 2", got)
 		}
 	})
 }

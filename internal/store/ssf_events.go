@@ -170,7 +170,8 @@ func (t *tx) pauseSSF(s *SSFStream, reason string) error {
 	return t.addSSF(s.ID, SSFEvent{JTI: credentials.NewID(), Kind: SSFUpdated, What: SSFPaused, Text: reason}, 0)
 }
 
-const verifiedSSF = `UPDATE ssf_streams SET verified_at = $2 WHERE id = $1`
+// Who asks is there, so what could not be pushed is tried again.
+const verifiedSSF = `UPDATE ssf_streams SET verified_at = $2, tries = 0, next_at = 0 WHERE id = $1`
 
 // VerifySSF puts a verification event into a client's stream. soon: there was one
 // less than every ago.
