@@ -71,6 +71,8 @@ const (
 	ssfStreams  = "/ssf/streams"
 	ssfStatus   = "/ssf/status"
 	ssfVerify   = "/ssf/verify"
+	ssfAdd      = "/ssf/subjects/add"
+	ssfRemove   = "/ssf/subjects/remove"
 	ssfPoll     = "/ssf/poll/"
 )
 
@@ -103,6 +105,8 @@ func (s *SSF) Handler() http.Handler {
 	m.HandleFunc("GET "+ssfStatus, s.admitted(reads, s.status))
 	m.HandleFunc("POST "+ssfStatus, s.admitted(manages, s.setStatus))
 	m.HandleFunc("POST "+ssfVerify, s.admitted(manages, s.verify))
+	m.HandleFunc("POST "+ssfAdd, s.admitted(manages, s.addSubject))
+	m.HandleFunc("POST "+ssfRemove, s.admitted(manages, s.removeSubject))
 	m.HandleFunc("POST "+ssfPoll+"{stream}", s.admitted(manages, s.poll))
 	return m
 }
@@ -121,6 +125,8 @@ type ssfConfiguration struct {
 	Methods       []string         `json:"delivery_methods_supported"`
 	Configuration string           `json:"configuration_endpoint"`
 	Status        string           `json:"status_endpoint"`
+	Add           string           `json:"add_subject_endpoint"`
+	Remove        string           `json:"remove_subject_endpoint"`
 	Verification  string           `json:"verification_endpoint"`
 	Schemes       []map[string]any `json:"authorization_schemes"`
 	Subjects      string           `json:"default_subjects"`
@@ -133,6 +139,7 @@ func (s *SSF) metadata(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(ssfConfiguration{ // the client is gone if this fails
 		Version: "1_0", Issuer: s.Issuer, Keys: s.KeysURI, Methods: []string{methodPush, methodPoll},
 		Configuration: s.Issuer + ssfStreams, Status: s.Issuer + ssfStatus, Verification: s.Issuer + ssfVerify,
+		Add: s.Issuer + ssfAdd, Remove: s.Issuer + ssfRemove,
 		Schemes: []map[string]any{{"spec_urn": "urn:ietf:rfc:6749"}}, Subjects: "ALL",
 	})
 }

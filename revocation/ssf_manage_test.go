@@ -111,6 +111,8 @@ func TestAuthorization(t *testing.T) {
 		{http.MethodPut, r.endpoint("configuration_endpoint"), object{"stream_id": id}, false},
 		{http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled"}, false},
 		{http.MethodPost, r.endpoint("verification_endpoint"), object{"stream_id": id}, false},
+		{http.MethodPost, r.endpoint("add_subject_endpoint"), object{"stream_id": id, "subject": object{"format": "email", "email": "a@b.example"}}, false},
+		{http.MethodPost, r.endpoint("remove_subject_endpoint"), object{"stream_id": id, "subject": object{"format": "email", "email": "a@b.example"}}, false},
 		{http.MethodPost, endpoint, object{"returnImmediately": true}, false},
 		{http.MethodDelete, r.endpoint("configuration_endpoint") + "?stream_id=" + id, nil, false},
 	}
@@ -169,6 +171,48 @@ func TestNothingIsSaidByNull(t *testing.T) {
 	r.want(200, "replacing", r.streams(http.MethodPut, object{"stream_id": id, "delivery": poll, "events_requested": nil, "description": nil}))
 	r.want(200, "pausing", r.call(http.MethodPost, r.endpoint("status_endpoint"), object{"stream_id": id, "status": "enabled", "reason": nil}))
 	r.want(204, "verifying", r.call(http.MethodPost, r.endpoint("verification_endpoint"), object{"stream_id": id, "state": nil}))
+}
+
+// TestSubjects: a receiver may add whom it likes, and leave out nobody whose end it
+// has to hear of (section 8.1.3).
+func TestSubjects(t *testing.T) {
+	inEach(t, func(t *testing.T, p *place) {
+		n := p.start(false)
+		r := n.receiver("docs-api")
+		id, endpoint := r.polled()
+		for what, c := range map[string]struct {
+			subject     any
+			add, remove int
+		}{
+			"an address":            {object{"format": "email", "email": "a@b.example"}, 200, 204},
+			"somebody else's":       {object{"format": "iss_sub", "iss": "https://other.example", "sub": "x"}, 200, 204},
+			"a user of ours":        {object{"format": "iss_sub", "iss": p.issuer, "sub": "guest:x"}, 200, 403},
+			"a session":             {object{"format": "complex", "session": object{"format": "opaque", "id": "x"}}, 200, 403},
+			"a tenant":              {object{"format": "complex", "tenant": object{"format": "opaque", "id": "x"}}, 200, 403},
+			"the stream":            {object{"format": "opaque", "id": id}, 200, 403},
+			"several names of one":  {object{"format": "aliases", "identifiers": []any{}}, 200, 403},
+			"an issuer of no form":  {object{"format": "iss_sub", "iss": []string{p.issuer}}, 200, 403},
+			"none":                  {nil, 400, 400},
+			"a text":                {"a@b.example", 400, 400},
+			"one without a format":  {object{"email": "a@b.example"}, 400, 400},
+			"one of another format": {object{"format": 1}, 400, 400},
+		} {
+			for name, want := range map[string]int{"add_subject_endpoint": c.add, "remove_subject_endpoint": c.remove} {
+				if answer := r.call(http.MethodPost, r.endpoint(name), object{"stream_id": id, "subject": c.subject}); answer.status != want || want/100 == 2 && answer.raw != "" {
+					t.Errorf("%s at %s: %d %q, want %d", what, name, answer.status, answer.raw, want)
+				}
+			}
+		}
+		for _, name := range []string{"add_subject_endpoint", "remove_subject_endpoint"} {
+			r.want(404, "an unknown stream", r.call(http.MethodPost, r.endpoint(name), object{"stream_id": "x", "subject": object{"format": "email"}}))
+		}
+		sid := n.ended(docs)
+		for _, got := range r.take(endpoint, 1) {
+			if got.Subject.Session.ID != sid {
+				t.Errorf("after all that, an ending comes as %v", got)
+			}
+		}
+	})
 }
 
 // TestWhoDoesNotShowTheKeyIsToldHow: and a failure inside says nothing of itself.
