@@ -97,7 +97,8 @@ func (s *SSF) next(ctx context.Context, x store.SSFStream, c caller, in pollRequ
 		most = int(min(*in.Max, pollMost))
 	}
 	if most == 0 { // it only acknowledges
-		return pollAnswer{Sets: map[string]string{}}, nil
+		list, err := s.Store.SSFEvents(ctx, x.ID, time.Time{}, 1)
+		return s.answer(ctx, x, c, list, most, err)
 	}
 	over, again := time.NewTimer(pollLong), time.NewTicker(pollAgain)
 	defer over.Stop()
