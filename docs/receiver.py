@@ -14,6 +14,7 @@ import jwt
 import requests
 
 REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
 POLL = "urn:ietf:rfc:8936"
 issuer, client_id = sys.argv[1:3]
 
@@ -62,6 +63,11 @@ def stream(found, bearer):
     return call("POST", found["configuration_endpoint"], auth=bearer, json={"delivery": {"method": POLL}, "events_requested": [REVOKED]})
 
 
+def enable(found, bearer, mine):
+    """Has a stream go on that was paused: by the broker, where nobody polled for too long."""
+    call("POST", found["status_endpoint"], auth=bearer, json={"stream_id": mine["stream_id"], "status": "enabled"})
+
+
 def event(token, keys, audience):
     """The claims of a Security Event Token (RFC 8417) that is meant for this client."""
     if jwt.get_unverified_header(token).get("typ", "").lower() != "secevent+jwt":
@@ -76,6 +82,7 @@ def follow(say):
     found, bearer = well_known("ssf-configuration"), Bearer()
     keys = jwt.PyJWKClient(found["jwks_uri"], timeout=5)
     mine = stream(found, bearer)
+    enable(found, bearer, mine)
     while True:  # a poll waits at the broker until there is something, for 30 seconds
         answer = call("POST", mine["delivery"]["endpoint_url"], auth=bearer, json=say)
         say["ack"], say["setErrs"] = [], {}
@@ -89,6 +96,9 @@ def follow(say):
                 continue
             if REVOKED in said["events"]:
                 ended(said["sub_id"]["session"]["id"])
+            if UPDATED in said["events"]:  # endings may be lost: until tokens.access is over, introspect every token
+                print("the stream was", said["events"][UPDATED], file=sys.stderr, flush=True)
+                enable(found, bearer, mine)
             say["ack"].append(jti)
 
 

@@ -217,6 +217,16 @@ func TestThePythonReceiverFollows(t *testing.T) {
 		b.serve()
 		hears(first, logins[1], sids[1])
 		first.kill()
+		var streams []struct {
+			ID string `json:"stream_id"`
+		}
+		list := b.request(http.MethodGet, "/ssf/streams", nil)
+		list.Header.Set("Authorization", "Bearer "+b.apiToken(b.docsAPI()))
+		b.send(list).decode(t, &streams)
+		if len(streams) != 1 {
+			t.Fatalf("it has made %d streams", len(streams))
+		}
+		b.signal(b.docsAPI(), "/ssf/status", map[string]any{"stream_id": streams[0].ID, "status": "paused"})
 		second := receive()
 		hears(second, logins[2], sids[2])
 		second.kill()
