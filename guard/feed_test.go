@@ -206,6 +206,33 @@ func TestRetryIsHonoured(t *testing.T) {
 	})
 }
 
+// TestACrowdDoesNotComeBackAtOneMoment: a node that died has told all of its apps to
+// wait for equally long.
+func TestACrowdDoesNotComeBackAtOneMoment(t *testing.T) {
+	bubble(t, func(w *world) {
+		waits := map[time.Duration]bool{}
+		for n := 1; n <= 12; n++ {
+			w.broker.Emit("retry: 1000\n\n")
+			synctest.Wait()
+			w.broker.Down()
+			synctest.Wait()
+			w.broker.Up()
+			begun := time.Now()
+			for w.broker.Requests("/api/v1/endings") == n {
+				time.Sleep(10 * time.Millisecond)
+			}
+			waits[time.Since(begun)] = true
+			if waited := time.Since(begun); waited < time.Second || waited > 2*time.Second {
+				w.Errorf("it came back after %s", waited)
+			}
+			time.Sleep(time.Second)
+		}
+		if len(waits) < 4 {
+			w.Errorf("12 times it waited for one of %v", waits)
+		}
+	})
+}
+
 func TestRefusedAPITokenIsReplaced(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.broker.ForgetAPITokens()

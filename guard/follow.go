@@ -11,6 +11,8 @@ const (
 	silence    = 5 * time.Second
 	shortPause = 100 * time.Millisecond
 	longPause  = 5 * time.Second
+	// scatter is within what apps come back that were told to wait for equally long.
+	scatter = 750 * time.Millisecond
 	// renewAt is the share of its bearer's life after which a stream is followed
 	// by the next; youngEnough, how much of it may be over when a stream begins.
 	renewAt, youngEnough = 0.8, 0.5
@@ -41,7 +43,8 @@ func (g *Guard) follow(ctx context.Context) {
 			break
 		}
 		gap = true
-		wait := max(l.retry, pause/2+rand.N(pause)) //nolint:gosec // jitter is no secret
+		// What a node tells all of its apps is the same, and when it dies they come at once.
+		wait := max(l.retry+rand.N(min(l.retry, scatter)+1), pause/2+rand.N(pause)) //nolint:gosec // jitter is no secret
 		g.log.WarnContext(ctx, "guard: the stream of endings ended, the next one is opened", "error", l.err, "in", wait)
 		sleep(ctx, wait)
 		pause = min(2*pause, longPause)
