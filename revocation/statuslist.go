@@ -100,19 +100,21 @@ func (s *StatusLists) list(n int64) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v, _ := s.View()
-	if v.Confirmed.IsZero() || time.Since(v.Confirmed) > statusDoubt {
+	now := s.Now()
+	// By the clock that says more: a machine that was suspended stood still by one.
+	known := max(time.Since(v.Confirmed), now.Round(0).Sub(v.Confirmed.Round(0)))
+	if v.Confirmed.IsZero() || known > statusDoubt {
 		return "", ErrNotConfirmed // an app must not be told that nothing has ended since
 	}
 	age := time.Since(l.issued)
 	if l.token != "" && (age < statusGather || age < statusAgain && l.cursor == v.Cursor) {
 		return l.token, nil
 	}
-	now := s.Now()
 	if l.bits == "" || l.cursor != v.Cursor || !now.Before(l.until) {
 		l.fill(n, v, now)
 	}
 	// It says no more than was known when the log was confirmed, and is of then.
-	token, err := s.issue(n, l.bits, now.Add(-time.Since(v.Confirmed)))
+	token, err := s.issue(n, l.bits, now.Add(-known))
 	if err != nil {
 		s.Logger.Error("a status list cannot be signed", "error", err)
 		return "", err

@@ -278,6 +278,30 @@ func TestStatusListIsNeverOld(t *testing.T) {
 	})
 }
 
+// TestStatusListOfANodeThatWasSuspended: its monotonic clock stood still meanwhile,
+// and others may have ended sessions.
+func TestStatusListOfANodeThatWasSuspended(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t)
+		l.end(time.Hour, 7)
+		suspended := time.Duration(0)
+		l.Now = func() time.Time { return time.Now().Add(suspended) }
+		if w := l.get(http.MethodGet, "/status/1"); w.Code != http.StatusOK {
+			t.Fatalf("before it: %d", w.Code)
+		}
+		suspended = time.Minute
+		if w := l.get(http.MethodGet, "/status/1"); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("at once after it: %d", w.Code)
+		}
+		suspended = 2 * time.Second
+		time.Sleep(500 * time.Millisecond)
+		if now, c := l.Now().Unix(), l.read(t, l.get(http.MethodGet, "/status/1")); c.Iat > now-2 {
+			t.Errorf("two seconds and a half after it was confirmed it is of %d, and it is %d", c.Iat, now)
+		}
+	})
+}
+
 // TestStatusListIsIssuedOnceForMany who ask at the same time.
 func TestStatusListIsIssuedOnceForMany(t *testing.T) {
 	t.Parallel()
