@@ -101,9 +101,10 @@ func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
 // fileEngine is SQLite, with a database that writes and one that reads, which
 // may be the same.
 func fileEngine(write, read *sql.DB) *engine {
+	writers := &relay{db: write}
 	return &engine{
 		name: "SQLite", dialect: goose.DialectSQLite3, file: true, write: write, read: read,
-		begin: func(ctx context.Context) (transaction, error) { return beginEmbedded(ctx, write) },
+		begin: writers.begin,
 		look: func(ctx context.Context, long bool, query string, args []any, scan func(row) error) error {
 			return lookInFile(ctx, read, long, query, args, scan)
 		},
@@ -174,8 +175,12 @@ func planned(ctx context.Context, c *pgx.Conn) error {
 }
 
 // passing reports whether the error means that the transaction did not happen
-// and is worth another try: a conflict with another one, or a busy database.
+// and is worth another try: a conflict with another one, a failure that was not its
+// own, or a busy database.
 func passing(err error) bool {
+	if errors.Is(err, errByAnother) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return pg.Code == "40001" || pg.Code == "40P01"

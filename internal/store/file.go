@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 
 	"modernc.org/sqlite"
 )
@@ -170,30 +169,14 @@ func lookInFile(ctx context.Context, db *sql.DB, long bool, query string, args [
 	return err
 }
 
-// embedded is a transaction on SQLite: each statement runs at once.
+// embedded is a verb's transaction on SQLite, or its part of one: each statement
+// runs at once. Where it begins and ends says relay.
 type embedded struct {
-	held *sql.Conn
-	f    *fileConn
-	over bool
-}
-
-const (
-	beginFile    = `BEGIN IMMEDIATE`
-	commitFile   = `COMMIT`
-	rollbackFile = `ROLLBACK`
-)
-
-func beginEmbedded(ctx context.Context, db *sql.DB) (transaction, error) {
-	held, f, err := take(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	e := &embedded{held: held, f: f}
-	if _, err := e.run(beginFile, nil, nil); err != nil {
-		_ = held.Close()
-		return nil, err
-	}
-	return e, nil
+	relay  *relay
+	group  *group
+	joins  bool  // others were in the group before
+	over   bool  // the turn has been given away
+	failed error // of a statement after which SQLite may have undone everything
 }
 
 func (e *embedded) put(query string, args []any, scan func(row) error) error {
@@ -202,38 +185,36 @@ func (e *embedded) put(query string, args []any, scan func(row) error) error {
 }
 
 func (e *embedded) once(query string, args []any) error {
-	bound, err := e.f.bind(args)
+	if e.failed != nil {
+		return e.failed
+	}
+	f := e.group.f
+	bound, err := f.bind(args)
 	if err == nil {
-		_, err = e.f.ExecContext(context.Background(), query, bound)
+		_, err = f.ExecContext(context.Background(), query, bound)
 	}
 	if err != nil {
-		return fmt.Errorf("%w in %.60q", err, query)
+		err = fmt.Errorf("%w in %.60q", err, query)
 	}
-	return nil
+	return e.judged(err)
 }
 
 func (e *embedded) run(query string, args []any, scan func(row) error) (changed int64, err error) {
-	return e.f.run(context.Background(), query, args, scan)
+	if e.failed != nil {
+		return 0, e.failed
+	}
+	changed, err = e.group.f.run(context.Background(), query, args, scan)
+	return changed, e.judged(err)
 }
 
-func (e *embedded) settle() error { return nil }
-
-func (e *embedded) commit() error {
-	_, err := e.run(commitFile, nil, nil)
-	e.over = err == nil
+// judged keeps an error after which no other statement may run: outside a
+// transaction it would be committed by itself. A value that is there already
+// undoes one statement and no more.
+func (e *embedded) judged(err error) error {
+	if err != nil && !duplicate(err) {
+		e.failed = err
+	}
 	return err
 }
 
-func (e *embedded) end() {
-	if !e.over {
-		if _, err := e.run(rollbackFile, nil, nil); err != nil {
-			// It was undone already, or is not over: nobody is to get this connection.
-			_ = e.held.Raw(func(any) error { return driver.ErrBadConn })
-		}
-	}
-	_ = e.held.Close()
-	// Whoever waited for it goes on at once: their work holds up everybody else's,
-	// and what this goroutine still has to do holds up nobody's. With eight clients
-	// on two cores there are a fifth more refreshes and mints a second.
-	runtime.Gosched()
-}
+func (e *embedded) settle() error { return nil }

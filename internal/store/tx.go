@@ -36,7 +36,11 @@ type transaction interface {
 	run(query string, args []any, scan func(row) error) (changed int64, err error)
 	settle() error
 	commit() error
-	end() // rolls back what was not committed
+	joined() bool // and its COMMIT, that of another, who counts it
+	// refuse rolls back and returns err; or, where what err may rest on could not be
+	// stored, that error.
+	refuse(err error) error
+	end() // rolls back what was neither committed nor refused
 }
 
 // Limits of a verb. It runs detached from the request that asked for it: a
@@ -108,10 +112,12 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 		err = s.probed("COMMIT")
 	}
 	if err != nil {
-		return err
+		return q.refuse(err)
 	}
 	if err = q.commit(); err == nil {
-		s.commits.Add(1)
+		if !q.joined() {
+			s.commits.Add(1)
+		}
 		if s.probe != nil {
 			err = s.probe("COMMITTED")
 		}
