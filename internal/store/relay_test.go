@@ -1,0 +1,474 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// lone is a world on SQLite.
+func lone(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	return open(t, storetest.SQLite(t))
+}
+
+// line runs verbs whose turns come in this order, and returns what each was told:
+// first is in the turn, and goes on when all others wait. A panic is an error.
+func (w *world) line(first func(*tx) error, others ...func() error) []error {
+	w.t.Helper()
+	told := make([]error, 1+len(others))
+	var all sync.WaitGroup
+	holds, let := make(chan *relay), make(chan struct{})
+	begin := func(i int, verb func() error) (over chan struct{}) {
+		over = make(chan struct{})
+		told[i] = errors.New("it has not come back")
+		all.Go(func() {
+			defer close(over)
+			defer func() {
+				if cause := recover(); cause != nil {
+					told[i] = fmt.Errorf("panic: %v", cause)
+				}
+			}()
+			told[i] = verb()
+		})
+		return over
+	}
+	begin(0, func() error {
+		return w.Store.once(w.t.Context(), func(t *tx) error {
+			e := t.q.(*embedded)
+			e.group.began = e.group.began.Add(time.Hour) // joined for as long as the machine may take
+			holds <- e.relay
+			<-let
+			return first(t)
+		})
+	})
+	r := <-holds
+	for i, verb := range others {
+		for before, over := r.length(), begin(1+i, verb); r.length() == before; runtime.Gosched() {
+			select {
+			case <-over: // before it asked for its turn
+				before = -1
+			default:
+			}
+		}
+	}
+	close(let)
+	all.Wait()
+	return told
+}
+
+func (r *relay) length() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting)
+}
+
+// write writes a row that is the verb's own.
+func write(n int) func(*tx) error {
+	return func(t *tx) error { return t.put(`INSERT INTO otp_used (person, step) VALUES ('sam', $1)`, n) }
+}
+
+// one is f as a verb that is not tried again.
+func (w *world) one(f func(*tx) error) func() error {
+	return func() error { return w.Store.once(w.t.Context(), f) }
+}
+
+// written are the rows of write that are stored.
+func (w *world) written() (out []int) {
+	w.t.Helper()
+	if err := w.query(w.t.Context(), `SELECT step FROM otp_used ORDER BY rowid`, nil, func(r row) error {
+		n := 0
+		err := r.Scan(&n)
+		out = append(out, n)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) commitsOf(f func()) int64 {
+	before, _ := w.Counts()
+	f()
+	after, _ := w.Counts()
+	return after - before
+}
+
+// TestWhatWaitsSharesACommit: in the order in which they asked, each sees what those
+// before wrote, and nobody else does until it is stored.
+func TestWhatWaitsSharesACommit(t *testing.T) {
+	w := lone(t)
+	look := func(n int) func(*tx) error {
+		return func(t *tx) error {
+			seen := 0
+			err := t.each(`SELECT count(*) FROM otp_used`, func(r row) error { return r.Scan(&seen) })
+			if err == nil && (seen != n || len(w.written()) != 0) {
+				err = fmt.Errorf("it sees %d rows before its own, everybody %d", seen, len(w.written()))
+			}
+			return errors.Join(err, write(n)(t))
+		}
+	}
+	n := w.commitsOf(func() {
+		if told := w.line(look(0), w.one(look(1)), w.one(look(2)), w.one(look(3))); errors.Join(told...) != nil {
+			t.Error(told)
+		}
+	})
+	if got := w.written(); n != 1 || !slices.Equal(got, []int{0, 1, 2, 3}) {
+		t.Errorf("%d commits, and %v are stored", n, got)
+	}
+}
+
+// TestAGroupEnds: whoever would be one too many, or comes late, begins another; what
+// was before is stored by then.
+func TestAGroupEnds(t *testing.T) {
+	w := lone(t)
+	var others []func() error
+	for n := 1; n < groupSize; n++ {
+		others = append(others, w.one(write(n)))
+	}
+	stored := func(want int) func(*tx) error {
+		return func(*tx) error {
+			if got := len(w.written()); got != want {
+				return fmt.Errorf("%d rows are stored, want %d", got, want)
+			}
+			return nil
+		}
+	}
+	if told := w.line(write(0), append(others, w.one(stored(groupSize)))...); errors.Join(told...) != nil {
+		t.Error(told)
+	}
+	if told := w.line(func(t *tx) error {
+		t.q.(*embedded).group.began = time.Now().Add(-groupAge)
+		return write(groupSize)(t)
+	}, w.one(stored(groupSize+1))); errors.Join(told...) != nil {
+		t.Error(told)
+	}
+}
+
+// stuck is a COMMIT that fails.
+type stuck struct {
+	fileStatement
+	left int
+	err  error
+}
+
+func (s *stuck) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if s.left--; s.left >= 0 {
+		return nil, s.err
+	}
+	return s.fileStatement.ExecContext(ctx, args)
+}
+
+// failing makes the next COMMIT of the connection fail.
+func failing(t *tx, err error) error {
+	f := t.q.(*embedded).group.f
+	s, wrong := f.statement(commitFile)
+	f.statements[commitFile] = &stuck{fileStatement: s, left: 1, err: err}
+	return wrong
+}
+
+// TestACommitThatFails: fails for all who share it. Who was refused is not told so
+// for a reason that was not stored. The connection serves the next.
+func TestACommitThatFails(t *testing.T) {
+	w := lone(t)
+	marker, refusal := errors.New("marker"), errors.New("refused")
+	told := w.line(func(t *tx) error { return errors.Join(failing(t, marker), write(1)(t)) },
+		w.one(write(2)), w.one(func(*tx) error { return refusal }), w.one(write(3)), w.one(func(*tx) error { return refusal }))
+	for i, err := range told {
+		refused := i == 2 || i == 4
+		if !errors.Is(err, marker) || errors.Is(err, refusal) || errors.Is(err, credentials.ErrUnknownResult) == refused {
+			t.Errorf("verb %d is told %v", i, err)
+		}
+	}
+	if got := w.written(); len(got) != 0 {
+		t.Errorf("%v are stored", got)
+	}
+	if told := w.line(write(4), w.one(write(5))); errors.Join(told...) != nil || !slices.Equal(w.written(), []int{4, 5}) {
+		t.Errorf("afterwards: %v, %v are stored", told, w.written())
+	}
+}
+
+// TestABusyCommit: nothing of anybody is stored, and all do it again.
+func TestABusyCommit(t *testing.T) {
+	w := lone(t)
+	again := func(n int) func() error {
+		return func() error { return w.verb(t.Context(), write(n)) }
+	}
+	n := w.commitsOf(func() {
+		told := w.line(func(t *tx) error { return errors.Join(failing(t, w.conflict()), write(1)(t)) }, again(2), again(3))
+		if !passing(told[0]) || errors.Join(told[1:]...) != nil {
+			t.Error(told)
+		}
+	})
+	got := w.written()
+	if slices.Sort(got); n > 2 || n < 1 || !slices.Equal(got, []int{2, 3}) {
+		t.Errorf("%d commits, and %v are stored", n, got)
+	}
+}
+
+// conflict is what SQLite says to another program while somebody writes.
+func (w *world) conflict() error {
+	w.t.Helper()
+	path, _ := strings.CutPrefix(w.dsn, "sqlite:")
+	db, err := connectSQLite(path, 0, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(w.t.Context(), beginFile)
+	if err == nil {
+		w.t.Fatal("nobody writes")
+	}
+	return err
+}
+
+// TestAFailureIsItsOwn: wherever in a group a verb fails, and however, it is undone
+// and the others are not.
+func TestAFailureIsItsOwn(t *testing.T) {
+	w := lone(t)
+	marker := errors.New("marker")
+	n := 0
+	for name, end := range map[string]func(*tx) error{
+		"an error":               func(*tx) error { return marker },
+		"a panic":                func(*tx) error { panic(marker) },
+		"its goroutine ends":     func(*tx) error { runtime.Goexit(); return nil },
+		"its end":                func(t *tx) error { return t.holdBy(`SELECT 1`) },
+		"a statement":            func(t *tx) error { _, err := t.exec(`UPDATE nothing SET n = 1`); return err },
+		"an error that it hides": func(t *tx) error { _, _ = t.exec(`UPDATE nothing SET n = 1`); return write(n)(t) },
+	} {
+		for fails := range 3 {
+			n += 10
+			var verbs [3]func(*tx) error
+			want := w.written()
+			for i := range verbs {
+				verbs[i] = write(n + i)
+				if i != fails {
+					want = append(want, n+i)
+				}
+			}
+			verbs[fails] = func(t *tx) error { return errors.Join(write(n+fails)(t), end(t)) }
+			told := w.line(verbs[0], w.one(verbs[1]), w.one(verbs[2]))
+			for i, err := range told {
+				if (err != nil) != (i == fails) {
+					t.Errorf("%s of the verb %d: the verb %d is told %v", name, fails, i, err)
+				}
+			}
+			if got := w.written(); !slices.Equal(got, want) {
+				t.Errorf("%s of the verb %d: %v are stored, want %v", name, fails, got, want)
+			}
+		}
+	}
+}
+
+// twin is another store on the same connections, with a probe of its own.
+func (w *world) twin() *world {
+	s := &Store{engine: w.engine, now: w.now, log: w.log, secrets: w.Store.secrets, clients: w.clients, wake: make(chan struct{}, 1),
+		limit: w.limit, flight: w.flight, place: w.place, ID: w.ID}
+	s.together = &together{look: s.sessionsNow}
+	return &world{Store: s, t: w.t, dsn: w.dsn, clock: w.clock, secrets: w.secrets}
+}
+
+// TestEveryStatementMayFailAmidOthers: as it may alone. Those before and after lose
+// nothing by it.
+func TestEveryStatementMayFailAmidOthers(t *testing.T) {
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.SQLite(t)).scene()
+			amid := *s
+			amid.world = s.twin()
+			before, marker := s.contents(), errors.New("marker")
+			verb := amid.verbs()[name]
+			for at := 1; ; at++ {
+				n := 0
+				amid.probe = func(statement string) error {
+					if n++; n == at && statement != "COMMITTED" {
+						return marker
+					}
+					return nil
+				}
+				told := s.line(write(2*at), func() error { return verb(t.Context()) }, s.one(write(2*at+1)))
+				if told[0] != nil || told[2] != nil || len(s.written()) != 2*at {
+					t.Fatalf("statement %d failed, the others are told %v and %v, and %v are stored", at, told[0], told[2], s.written())
+				}
+				if told[1] == nil {
+					break
+				}
+				if !errors.Is(told[1], marker) {
+					t.Fatalf("statement %d failed and the verb says %v", at, told[1])
+				}
+				if after := s.contents(); after != before {
+					t.Fatalf("statement %d failed and something was stored:\n%s\nbefore:\n%s", at, after, before)
+				}
+			}
+			if s.contents() == before {
+				t.Error("the verb changed nothing")
+			}
+			s.erased = amid.erased
+			s.sound()
+		})
+	}
+}
+
+// TestAFullDiskAmidAGroup: SQLite undoes everybody's then. Who was done before does
+// it again, whether it hides the error or not nothing is stored of the one that did
+// not fit, and who comes after it is not outside a transaction.
+func TestAFullDiskAmidAGroup(t *testing.T) {
+	w := lone(t)
+	n := 0
+	for name, hides := range map[string]bool{"told": false, "hidden": true} {
+		for _, alone := range []bool{false, true} {
+			n += 2
+			full := func(t *tx) error {
+				if _, err := t.exec(`PRAGMA max_page_count = 1`); err != nil { // means: as large as it is
+					return err
+				}
+				var err error
+				for i := 0; err == nil; i++ { // one row at a time: a statement of several is undone by itself
+					_, err = t.exec(`INSERT INTO otp_used (person, step) VALUES ($1, 0)`, fmt.Sprint(strings.Repeat("x", 1000), i))
+				}
+				if _, later := t.exec(`INSERT INTO otp_used (person, step) VALUES ('sam', -1)`); later == nil || t.put(`DELETE FROM otp_used`) == nil {
+					return errors.New("it goes on")
+				}
+				if hides {
+					return nil
+				}
+				return err
+			}
+			var told []error
+			want := w.written()
+			if alone {
+				told = w.line(full, w.one(write(n)))
+				want = append(want, n)
+			} else {
+				told = w.line(write(n), w.one(full), func() error { return w.verb(t.Context(), write(n+1)) })
+				want = append(want, n+1)
+				if !errors.Is(told[0], errUndone) || !passing(told[0]) {
+					t.Errorf("%s: the one before is told %v", name, told[0])
+				}
+				told = told[1:]
+			}
+			var lite *sqlite.Error
+			if !errors.As(told[0], &lite) || lite.Code() != lib.SQLITE_FULL || passing(told[0]) || errors.Is(told[0], credentials.ErrUnknownResult) || told[1] != nil {
+				t.Errorf("%s, alone %v: %v", name, alone, told)
+			}
+			if got := w.written(); !slices.Equal(got, want) {
+				t.Errorf("%s, alone %v: %v are stored, want %v", name, alone, got, want)
+			}
+		}
+	}
+}
+
+// TestWhoGivesUpWaiting leaves the line, also at the moment at which it is given the
+// turn: those before it are committed then, and those after it go on.
+func TestWhoGivesUpWaiting(t *testing.T) {
+	w := lone(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	told := w.line(func(t *tx) error {
+		giveUp()
+		for t.q.(*embedded).relay.length() > 1 {
+			runtime.Gosched()
+		}
+		return write(1)(t)
+	}, func() error { _, err := w.engine.begin(ctx); return err }, w.one(write(2)))
+	if told[0] != nil || !errors.Is(told[1], context.Canceled) || told[2] != nil || !slices.Equal(w.written(), []int{1, 2}) {
+		t.Errorf("%v, and %v are stored", told, w.written())
+	}
+	for tries, late := 0, 0; late < 5; tries++ {
+		if tries > 10_000 {
+			t.Fatal("nobody gives up at that moment")
+		}
+		q, err := w.engine.begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := q.(*embedded)
+		ctx, giveUp := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() {
+			next, err := w.engine.begin(ctx)
+			if err == nil {
+				err = next.commit()
+			}
+			over <- err
+		}()
+		for e.relay.length() == 0 {
+			runtime.Gosched()
+		}
+		err = q.put(`UPDATE otp_used SET step = step + 10`, nil, nil)
+		e.relay.mu.Lock()
+		giveUp()
+		for range 100 {
+			runtime.Gosched() // it sees that it is to give up, and waits for the lock
+		}
+		e.over = true // as commit does
+		e.relay.waiting[0] <- e.group
+		e.relay.waiting = nil
+		e.relay.mu.Unlock()
+		gaveUp := <-over
+		<-e.group.over
+		if gaveUp != nil {
+			late++
+		}
+		if err != nil || gaveUp != nil && !errors.Is(gaveUp, context.Canceled) || e.group.err != nil || w.written()[0] != 1+10*(tries+1) {
+			t.Fatalf("%v, %v, %v, and %v are stored", err, gaveUp, e.group.err, w.written())
+		}
+	}
+}
+
+// TestWhoNeedsTheConnectionItself is waited for, and waits: verbs and what migrates
+// or cleans up are never at it together.
+func TestWhoNeedsTheConnectionItself(t *testing.T) {
+	w := lone(t)
+	held, _, err := take(t.Context(), w.engine.write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, giveUp := context.WithCancel(t.Context())
+	waits, other := make(chan error), make(chan error)
+	go func() { _, err := w.engine.begin(ctx); waits <- err }()
+	for w.engine.write.Stats().WaitCount == 0 {
+		runtime.Gosched()
+	}
+	go func() { other <- w.Store.once(t.Context(), write(1)) }()
+	giveUp()
+	if err := <-waits; !errors.Is(err, context.Canceled) {
+		t.Errorf("the verb that waits for it: %v", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-other; err != nil {
+		t.Error(err)
+	}
+	var seen int
+	direct := make(chan error, 1)
+	told := w.line(func(t *tx) error {
+		before := w.engine.write.Stats().WaitCount
+		go func() {
+			direct <- w.engine.write.QueryRowContext(w.t.Context(), `SELECT count(*) FROM otp_used`).Scan(&seen)
+		}()
+		for w.engine.write.Stats().WaitCount == before {
+			runtime.Gosched()
+		}
+		return write(2)(t)
+	}, w.one(write(3)))
+	if err := errors.Join(append(told, <-direct)...); err != nil || seen != 3 {
+		t.Errorf("%v, %d rows are seen", err, seen)
+	}
+}
