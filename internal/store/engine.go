@@ -59,7 +59,9 @@ func openSQLite(path string) (*engine, error) {
 		return nil, fmt.Errorf("the database %s cannot be opened: %w", path, err)
 	}
 	_ = f.Close()
-	write, err := connectSQLite(path, writeWait, "&_txlock=immediate")
+	// What undoes a verb without the others of its group is kept in memory, not in a
+	// file of its own, which costs as much again as the group saves.
+	write, err := connectSQLite(path, writeWait, "&_txlock=immediate&_pragma=temp_store(MEMORY)")
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,8 @@ func (s *Store) Purge(ctx context.Context) error {
 	if !s.engine.file {
 		return nil
 	}
-	if _, err := s.engine.write.ExecContext(ctx, `VACUUM`); err != nil {
+	// The new file is not put together in memory.
+	if _, err := s.engine.write.ExecContext(ctx, `PRAGMA temp_store = FILE; VACUUM; PRAGMA temp_store = MEMORY`); err != nil {
 		return err
 	}
 	var busy, log, moved int

@@ -58,6 +58,8 @@ const (
 // done again: see passing.
 var errByAnother = errors.New("undone with another that failed")
 
+var errNoAnswer = errors.New("the commit has not come back")
+
 // begin waits for the turn no longer than ctx lasts, and begins.
 func (r *relay) begin(ctx context.Context) (transaction, error) {
 	g, err := r.turn(ctx)
@@ -122,13 +124,13 @@ func (r *relay) open(ctx context.Context) (*group, error) {
 // next gives the turn to the verb that waits longest, which joins the group if it
 // still may. If not, or if nobody waits, the group is committed first; nil is none.
 func (r *relay) next(g *group) {
+	if g != nil && g.size < groupSize && time.Since(g.began) < groupAge && r.give(g) {
+		return
+	}
+	defer r.pass()
 	if g != nil {
-		if g.size < groupSize && time.Since(g.began) < groupAge && r.give(g) {
-			return
-		}
 		g.commit()
 	}
-	r.pass()
 }
 
 // give gives the turn, and the group to join, to the verb that waits longest, and
@@ -165,13 +167,16 @@ func (r *relay) fail(g *group, cause error) {
 	r.pass()
 }
 
-// commit commits what all verbs of the group did.
+// commit commits what all verbs of the group did. They are told also if it panics.
 func (g *group) commit() {
-	_, err := g.f.run(context.Background(), commitFile, nil, nil)
-	if err != nil {
-		g.rollback()
-	}
-	g.close(err)
+	err := errNoAnswer
+	defer func() {
+		if err != nil {
+			g.rollback()
+		}
+		g.close(err)
+	}()
+	_, err = g.f.run(context.Background(), commitFile, nil, nil)
 }
 
 // rollback undoes what all verbs of the group did.

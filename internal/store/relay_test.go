@@ -168,12 +168,15 @@ type stuck struct {
 
 func (s *stuck) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if s.left--; s.left >= 0 {
+		if s.err == nil {
+			panic("a commit that panics")
+		}
 		return nil, s.err
 	}
 	return s.fileStatement.ExecContext(ctx, args)
 }
 
-// failing makes the next COMMIT of the connection fail.
+// failing makes the next COMMIT of the connection fail, or panic for want of an error.
 func failing(t *tx, err error) error {
 	f := t.q.(*embedded).group.f
 	s, wrong := f.statement(commitFile)
@@ -193,6 +196,10 @@ func TestACommitThatFails(t *testing.T) {
 		if !errors.Is(err, marker) || errors.Is(err, refusal) || errors.Is(err, credentials.ErrUnknownResult) == refused {
 			t.Errorf("verb %d is told %v", i, err)
 		}
+	}
+	told = w.line(func(t *tx) error { return errors.Join(failing(t, nil), write(1)(t)) }, w.one(write(2)))
+	if !errors.Is(told[0], credentials.ErrUnknownResult) || told[1] == nil {
+		t.Errorf("the last one panics: %v", told)
 	}
 	if got := w.written(); len(got) != 0 {
 		t.Errorf("%v are stored", got)
