@@ -60,8 +60,10 @@ func openSQLite(path string) (*engine, error) {
 	}
 	_ = f.Close()
 	// What undoes a verb without the others of its group is kept in memory, not in a
-	// file of its own, which costs as much again as the group saves.
-	write, err := connectSQLite(path, writeWait, "&_txlock=immediate&_pragma=temp_store(MEMORY)")
+	// file of its own, which costs a twentieth of a sign-in. The log is written back
+	// when it has grown to 16 MiB, which a commit then waits for: at SQLite's own 4 MiB
+	// the same pages are written so often that a sign-in costs another twentieth.
+	write, err := connectSQLite(path, writeWait, "&_txlock=immediate&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, err
 	}
