@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -54,5 +55,51 @@ func TestASessionEndedByReuseStaysEndedOverKill9(t *testing.T) {
 		b.serve()
 		b.wantDead("after kill -9", got)
 		wantInvalidGrant(t, "the third use", v.tryExchange(code))
+	})
+}
+
+// TestWhatACrowdWasToldSurvivesKill9: what is asked for at once shares a commit on
+// SQLite, and the process dies amid it. Whoever had an answer had it for good.
+func TestWhatACrowdWasToldSurvivesKill9(t *testing.T) {
+	t.Parallel()
+	const crowd, dies = 32, 8 // after that many answers
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		b := start(t, dsn)
+		for range 3 {
+			var all []credential
+			for i := range crowd {
+				all = append(all, b.mint(mint{account: []account{acme, globex}[i%2], policy: "temporary-login"}))
+			}
+			token := b.apiToken(b.settings())
+			told := make(chan credential, crowd)
+			var wait sync.WaitGroup
+			for _, c := range all {
+				wait.Go(func() {
+					if b.tryRevoke(c, token) == nil {
+						told <- c
+					}
+				})
+			}
+			answered := []credential{}
+			for range dies {
+				answered = append(answered, <-told)
+			}
+			b.kill()
+			wait.Wait()
+			close(told)
+			for c := range told {
+				answered = append(answered, c)
+			}
+			b.serve()
+			for _, c := range answered {
+				if got := b.api(b.settings(), http.MethodGet, c.path(), nil); !strings.Contains(string(got.body), `"state":"revoked"`) {
+					t.Errorf("a revocation that was answered is lost: %d %s", got.status, got.body)
+				}
+			}
+			for _, a := range []account{acme, globex} {
+				b.verifiedRecord(a)
+			}
+		}
+		b.stop()
 	})
 }
