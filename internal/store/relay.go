@@ -214,7 +214,7 @@ func (e *embedded) commit() error {
 // refuse undoes what the verb did. Where it may have seen what others of its group
 // wrote, its refusal is told when that is stored, and not at all if it is not.
 func (e *embedded) refuse(err error) error {
-	if whole := e.undo(err); whole && e.joins {
+	if alone := e.undo(err); alone && e.joins {
 		<-e.group.over
 		if e.group.err != nil {
 			return e.group.err
@@ -249,8 +249,8 @@ func (e *embedded) end() {
 		e.undo(errors.New("it did not come to its end"))
 	}
 	// Whoever waited for it goes on at once: their work holds up everybody else's,
-	// and what this goroutine still has to do holds up nobody's. With eight clients
-	// on two cores there are a fifth more refreshes and mints a second.
+	// and what this goroutine still has to do holds up nobody's. It was a fifth more
+	// refreshes and mints a second when each had a COMMIT of its own.
 	runtime.Gosched()
 }
 
