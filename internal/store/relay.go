@@ -212,13 +212,16 @@ func (e *embedded) commit() error {
 }
 
 // refuse undoes what the verb did. Where it may have seen what others of its group
-// wrote, its refusal is told when that is stored, and not at all if it is not.
+// wrote, its refusal is told when that is stored, and not at all if it is not. The
+// verb whose failure undid them is told of that.
 func (e *embedded) refuse(err error) error {
-	if alone := e.undo(err); alone && e.joins {
-		<-e.group.over
-		if e.group.err != nil {
-			return e.group.err
-		}
+	alone := e.undo(err)
+	if !e.joins || !alone && errors.Is(err, e.failed) {
+		return err
+	}
+	<-e.group.over
+	if e.group.err != nil {
+		return e.group.err
 	}
 	return err
 }

@@ -332,38 +332,47 @@ func TestEveryStatementMayFailAmidOthers(t *testing.T) {
 	}
 }
 
+// full writes until the database is full, and after that nothing.
+func full(t *tx) error {
+	if _, err := t.exec(`PRAGMA max_page_count = 1`); err != nil { // means: as large as it is
+		return err
+	}
+	var err error
+	for i := 0; err == nil; i++ { // one row at a time: a statement of several is undone by itself
+		_, err = t.exec(`INSERT INTO otp_used (person, step) VALUES ($1, 0)`, fmt.Sprint(strings.Repeat("x", 1000), i))
+	}
+	if _, later := t.exec(`INSERT INTO otp_used (person, step) VALUES ('sam', -1)`); later == nil || t.put(`DELETE FROM otp_used`) == nil {
+		return errors.New("it goes on")
+	}
+	return err
+}
+
 // TestAFullDiskAmidAGroup: SQLite undoes everybody's then. Who was done before does
 // it again, whether it hides the error or not nothing is stored of the one that did
 // not fit, and who comes after it is not outside a transaction.
 func TestAFullDiskAmidAGroup(t *testing.T) {
 	w := lone(t)
 	n := 0
+	refusal := errors.New("refused")
+	if told := w.line(write(n), w.one(func(t *tx) error { _ = full(t); return refusal })); errors.Is(told[1], refusal) || !passing(told[1]) {
+		t.Errorf("refused for what was undone: %v", told)
+	}
 	for name, hides := range map[string]bool{"told": false, "hidden": true} {
 		for _, alone := range []bool{false, true} {
 			n += 2
-			full := func(t *tx) error {
-				if _, err := t.exec(`PRAGMA max_page_count = 1`); err != nil { // means: as large as it is
+			fills := func(t *tx) error {
+				if err := full(t); !hides {
 					return err
 				}
-				var err error
-				for i := 0; err == nil; i++ { // one row at a time: a statement of several is undone by itself
-					_, err = t.exec(`INSERT INTO otp_used (person, step) VALUES ($1, 0)`, fmt.Sprint(strings.Repeat("x", 1000), i))
-				}
-				if _, later := t.exec(`INSERT INTO otp_used (person, step) VALUES ('sam', -1)`); later == nil || t.put(`DELETE FROM otp_used`) == nil {
-					return errors.New("it goes on")
-				}
-				if hides {
-					return nil
-				}
-				return err
+				return nil
 			}
 			var told []error
 			want := w.written()
 			if alone {
-				told = w.line(full, w.one(write(n)))
+				told = w.line(fills, w.one(write(n)))
 				want = append(want, n)
 			} else {
-				told = w.line(write(n), w.one(full), func() error { return w.verb(t.Context(), write(n+1)) })
+				told = w.line(write(n), w.one(fills), func() error { return w.verb(t.Context(), write(n+1)) })
 				want = append(want, n+1)
 				if !errors.Is(told[0], errUndone) || !passing(told[0]) {
 					t.Errorf("%s: the one before is told %v", name, told[0])
