@@ -134,11 +134,13 @@ func (r *relay) next(g *group) {
 }
 
 // give gives the turn, and the group to join, to the verb that waits longest, and
-// reports whether there is one.
+// reports whether there is one. Where there is none, and no group to commit first,
+// the turn is free: whoever asks from now on finds it so.
 func (r *relay) give(g *group) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.waiting) == 0 {
+		r.taken = g != nil
 		return false
 	}
 	if g != nil {
@@ -150,14 +152,7 @@ func (r *relay) give(g *group) bool {
 }
 
 // pass gives the turn away without a group.
-func (r *relay) pass() {
-	if r.give(nil) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taken = false
-}
+func (r *relay) pass() { r.give(nil) }
 
 // fail ends a group because of a failure after which nobody can count on anything
 // that was done in it.

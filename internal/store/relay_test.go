@@ -447,6 +447,31 @@ func TestWhoGivesUpWaiting(t *testing.T) {
 	}
 }
 
+// TestNobodyIsForgotten: who asks for the turn at the moment at which it is given
+// away without anybody waiting has it too, though nobody comes after.
+func TestNobodyIsForgotten(t *testing.T) {
+	t.Parallel()
+	r := &relay{}
+	for range 100_000 {
+		ctx, over := context.WithTimeout(t.Context(), time.Minute)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if _, err := r.turn(ctx); err != nil {
+					t.Error(err)
+					return
+				}
+				r.pass()
+			})
+		}
+		both.Wait()
+		over()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestWhoNeedsTheConnectionItself is waited for, and waits: verbs and what migrates
 // or cleans up are never at it together.
 func TestWhoNeedsTheConnectionItself(t *testing.T) {
