@@ -23,8 +23,9 @@ import (
 type engine struct {
 	name    string
 	dialect goose.Dialect
-	file    bool // one file, of one program
-	notify  bool // other nodes may share the database, and can be woken
+	file    bool   // one file, of one program
+	notify  bool   // other nodes may share the database, and can be woken
+	lock    string // ends a SELECT whose row nobody else may lock or change until the transaction ends
 	write   *sql.DB
 	read    *sql.DB // decides nothing that write must not; on the primary too
 	close   func()
@@ -146,7 +147,7 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxOpenConns(int(cfg.MaxConns))
 	return &engine{
-		name: "PostgreSQL", dialect: goose.DialectPostgres, notify: true, write: db, read: db,
+		name: "PostgreSQL", dialect: goose.DialectPostgres, notify: true, lock: " FOR NO KEY UPDATE", write: db, read: db, // the lock of an UPDATE
 		begin: func(ctx context.Context) (transaction, error) { return beginPipeline(ctx, pool) },
 		look: func(ctx context.Context, _ bool, query string, args []any, scan func(row) error) error {
 			return poolQuery(ctx, pool, query, args, scan)
