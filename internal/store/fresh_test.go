@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
@@ -122,5 +124,70 @@ func TestAGuessIsNotRepeated(t *testing.T) {
 	}
 	if want := []string{"BEGIN", "INSERT used_once", "COMMIT", "BEGIN", "INSERT used_once"}; !slices.Equal(sent, want) {
 		t.Errorf("it took %v, want %v", sent, want)
+	}
+}
+
+// spoiled is a transaction whose statements fail in the database, one of them.
+type spoiled struct {
+	*pipeline
+	until *int // it comes
+}
+
+func (s spoiled) spoil(query string, args []any) (string, []any) {
+	if *s.until--; *s.until == 0 {
+		return `SELECT 1 / 0`, nil
+	}
+	return query, args
+}
+
+func (s spoiled) put(query string, args []any, scan func(row) error) error {
+	query, args = s.spoil(query, args)
+	return s.pipeline.put(query, args, scan)
+}
+
+func (s spoiled) once(query string, args []any) error { return s.put(query, args, nil) }
+
+func (s spoiled) run(query string, args []any, scan func(row) error) (int64, error) {
+	query, args = s.spoil(query, args)
+	return s.pipeline.run(query, args, scan)
+}
+
+// TestEveryStatementMayFailInTheDatabase, which tells it when others have been sent
+// after it, COMMIT among them: nothing is stored, and the verb says so.
+func TestEveryStatementMayFailInTheDatabase(t *testing.T) {
+	t.Parallel()
+	for _, name := range names() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, storetest.Postgres(t)).scene()
+			before, verb, begin := s.contents(), s.verbs()[name], s.engine.begin
+			failed := 0
+			for at := 1; ; at++ {
+				until := at
+				s.engine.begin = func(ctx context.Context) (transaction, error) {
+					q, err := begin(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return spoiled{q.(*pipeline), &until}, nil
+				}
+				err := verb(t.Context())
+				s.engine.begin = begin
+				if err == nil {
+					break
+				}
+				var told *pgconn.PgError
+				if failed++; !errors.As(err, &told) || told.Code != "22012" || errors.Is(err, credentials.ErrUnknownResult) {
+					t.Fatalf("statement %d failed and the verb says %v", at, err)
+				}
+				if after := s.contents(); after != before {
+					t.Fatalf("statement %d failed and something was stored:\n%s\nbefore:\n%s", at, after, before)
+				}
+			}
+			if failed == 0 || s.contents() == before {
+				t.Errorf("%d statements could fail; the verb changed something: %v", failed, s.contents() != before)
+			}
+			s.sound()
+		})
 	}
 }
