@@ -20,9 +20,8 @@ func scanning(found *bool, into ...any) func(row) error {
 const (
 	accountOfSession = `SELECT account FROM sessions WHERE sid = $1`
 	heldScopes       = `SELECT DISTINCT scope FROM grants WHERE sid = $1 AND audience = $2`
-	insertAction     = `INSERT INTO actions (audience, id, chain, digest, seq, refused) VALUES ($1, $2, $3, $4, 0, '') ON CONFLICT DO NOTHING`
+	insertAction     = `INSERT INTO actions (audience, id, chain, digest, seq, refused) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
 	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3 AND digest = $4`
-	nameAction       = `UPDATE actions SET seq = $3, refused = $4 WHERE audience = $1 AND id = $2`
 )
 
 // Why the broker refused an action, as the action's row and entry keep it.
@@ -71,33 +70,31 @@ func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acte
 
 // act records the action. granted is what the audience holds tokens for.
 func (t *tx) act(a credentials.Action, session credentials.Session, ended *credentials.EndedError, granted []string, out *credentials.Acted) error {
-	account := session.Account.ID
-	n, err := t.exec(insertAction, a.Audience, a.ID, account, a.Digest())
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return t.actedBefore(a, account, ended, out)
-	}
-	why := ""
+	account, why := session.Account.ID, ""
+	var refusal error
 	switch {
 	case a.Refused:
 	case ended != nil:
-		why, out.Err = actionEnded, ended
+		why, refusal = actionEnded, ended
 	case !slices.Contains(session.Scopes, a.Scope) || !slices.Contains(granted, a.Scope):
-		why, out.Err = actionNotLent, credentials.ErrNotLent
+		why, refusal = actionNotLent, credentials.ErrNotLent
 	}
+	out.Seq = t.head(account).chain.Seq + 1 // of the entry below
+	first, err := t.add(insertAction, a.Audience, a.ID, account, a.Digest(), out.Seq, why)
+	if err != nil {
+		return err
+	}
+	if !first {
+		return t.actedBefore(a, account, ended, out)
+	}
+	out.Err = refusal
 	if ended == nil {
 		if err := t.active(&session); err != nil {
 			return err
 		}
 	}
-	e, err := t.record(account, credentials.DraftAction(a, session.AgentKey(), why))
-	if err != nil {
-		return err
-	}
-	out.Seq = e.Seq
-	return t.put(nameAction, a.Audience, a.ID, e.Seq, why)
+	_, err = t.record(account, credentials.DraftAction(a, session.AgentKey(), why))
+	return err
 }
 
 // actedBefore answers a repeated id as it was answered first. An action that

@@ -63,7 +63,7 @@ func (t *tx) number() error {
 	if err := t.insert(intoReceipts, receipts); err != nil || !t.s.engine.notify {
 		return err
 	}
-	return t.each(notifyNodes, func(row) error { return nil })
+	return t.put(notifyNodes)
 }
 
 // holder is a client that held a token of a session.

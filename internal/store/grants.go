@@ -18,11 +18,11 @@ func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Ses
 		if err := t.useOnce(g.Proof); err != nil {
 			return err
 		}
-		n, err := t.exec(insertGrant, g.ID, g.SID, g.Client, g.Audience, g.Scope, micros(t.now))
+		first, err := t.add(insertGrant, g.ID, g.SID, g.Client, g.Audience, g.Scope, micros(t.now))
 		if err != nil {
 			return err
 		}
-		if replayed = n == 0; replayed {
+		if replayed = !first; replayed {
 			*found, err = t.end(*found, credentials.CauseReuse, credentials.Mark{Who: "client", ID: g.Client})
 			return err
 		}
@@ -47,7 +47,7 @@ const (
 	insertRefresh = `INSERT INTO refresh_tokens (hash, parent, sid, account, client, audience, scope, jkt, made_at, replaced_at, spent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`
 	findRefresh = `SELECT sid FROM refresh_tokens WHERE hash = $1`
-	holdRefresh = `UPDATE accounts SET touched = $2 WHERE id = (SELECT account FROM refresh_tokens WHERE hash = $1) RETURNING ` + headColumns
+	holdRefresh = `SELECT ` + headColumns + ` FROM accounts WHERE id = (SELECT account FROM refresh_tokens WHERE hash = $1)` // by tx.holdBy
 	// A token with its session and whether its parent is spent. Of a parent that is
 	// gone nobody can say that it was not.
 	readRefresh = `SELECT ` + sessionColumns + `, its_client, its_audience, its_scope, jkt, replaced_at, spent, coalesce(parent, $2),
@@ -88,7 +88,7 @@ type used struct {
 // can change them meanwhile.
 func (u *used) read(t *tx, hash []byte) (found credentials.Session, ok bool, err error) {
 	*u = used{}
-	if err := t.holdBy(holdRefresh, hash, micros(t.now)); err != nil {
+	if err := t.holdBy(holdRefresh, hash); err != nil {
 		return found, false, err
 	}
 	err = t.each(readRefresh, func(r row) error {

@@ -23,7 +23,7 @@ type head struct {
 
 const (
 	headColumns = `id, connector, name, handle, salt, seq, hash, at`
-	holdAccount = `UPDATE accounts SET touched = $2 WHERE id = $1 RETURNING ` + headColumns
+	holdAccount = `SELECT ` + headColumns + ` FROM accounts WHERE id = $1` // by tx.holdBy
 	saveAccount = `UPDATE accounts SET seq = $2, hash = $3, at = $4 WHERE id = $1`
 )
 
@@ -52,10 +52,14 @@ func (t *tx) hold(ids ...string) error {
 // holdSoon takes an account's head row, and then the transaction's time, by the
 // time that the next statement returns: that statement already sees the account
 // as it is held. Without such an account there is no head.
-func (t *tx) holdSoon(id string) error { return t.holdBy(holdAccount, id, micros(t.now)) }
+func (t *tx) holdSoon(id string) error { return t.holdBy(holdAccount, id) }
 
-// holdBy is holdSoon by a query that returns what holdAccount does.
-func (t *tx) holdBy(query string, args ...any) error {
+// holdBy is holdSoon by a query that finds what holdAccount does. What it returns
+// is the row as it stands when nobody else holds it any more.
+func (t *tx) holdBy(query string, args ...any) error { return t.heldBy(query+t.s.engine.lock, args...) }
+
+// heldBy is holdBy by a statement that locks the row by itself.
+func (t *tx) heldBy(query string, args ...any) error {
 	return t.soon(query, func(r row) error {
 		h := &head{}
 		var at int64

@@ -132,7 +132,7 @@ func TestAReceiptThatCannotBeWritten(t *testing.T) {
 		w.endWithTokens(1, "acme", "docs")
 		l := w.claim("docs", 1)[0]
 		broken := errors.New("broken")
-		for _, part := range []string{"UPDATE accounts SET touched", "UPDATE receipts SET state", "INSERT INTO record ", "UPDATE receipts SET logout_next = 0", "COMMIT"} {
+		for _, part := range []string{"SELECT id, connector", "UPDATE receipts SET state", "INSERT INTO record ", "UPDATE receipts SET logout_next = 0", "COMMIT"} {
 			w.probe = func(statement string) error {
 				if strings.HasPrefix(statement, part) {
 					return broken

@@ -59,7 +59,7 @@ func (t *tx) account(m credentials.Minting) error {
 	if salt == nil {
 		salt = []byte(credentials.NewID())
 	}
-	err := t.holdBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
+	err := t.heldBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
 	if err == nil {
 		err = t.q.settle()
 	}
@@ -110,8 +110,8 @@ func (t *tx) idempotent(m credentials.Minting) (earlier string, err error) {
 		return "", nil
 	}
 	key := m.Idempotency
-	n, err := t.exec(insertKey, key.Client, key.Key, key.Digest, m.Credential.ID, micros(t.now))
-	if err != nil || n == 1 {
+	first, err := t.add(insertKey, key.Client, key.Key, key.Digest, m.Credential.ID, micros(t.now))
+	if err != nil || first {
 		return "", err
 	}
 	var digest []byte

@@ -23,8 +23,8 @@ func (t *tx) useOnce(o *credentials.Once) error {
 	if o == nil {
 		return nil
 	}
-	n, err := t.exec(insertOnce, o.Digest(), micros(o.Until))
-	if err == nil && n == 0 {
+	first, err := t.add(insertOnce, o.Digest(), micros(o.Until))
+	if err == nil && !first {
 		err = credentials.ErrUsed
 	}
 	return err

@@ -11,7 +11,7 @@ import (
 )
 
 // TestOperationsTakeNoMoreStatements than docs/performance.md says, BEGIN and COMMIT
-// among them, and no more commits: each is paid for by every request. Who makes one
+// among them, no more commits and no more trips to PostgreSQL: each is paid for by every request. Who makes one
 // take fewer writes the new number here and there.
 func TestOperationsTakeNoMoreStatements(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
@@ -41,36 +41,42 @@ func TestOperationsTakeNoMoreStatements(t *testing.T) {
 		if w.engine.notify {
 			notice = 1
 		}
+		trips := w.trips()
 		seen := map[string]bool{}
 		w.probe = func(statement string) error { seen[statement] = true; return nil }
 		for _, op := range []struct {
 			name                string
 			do                  func() error
 			statements, commits int64
+			trips               int // to PostgreSQL
 		}{
-			{"introspection, userinfo", func() error { _, err := w.Session(ctx, s.ID); return err }, 1, 0},
-			{"introspection of a refresh token, besides its session's", func() error { _, err := w.RefreshToken(ctx, []byte("r0")); return err }, 1, 0},
-			{"refresh, the first", refresh("r0", "r1", true), 9, 1},
-			{"refresh", refresh("r1", "r2", true), 10, 1},
-			{"refresh of a client that proves nothing", refresh("r2", "r3", false), 11, 1},
-			{"mint of a temporary login, new account", mint(login("new", "new@x.example")), 7, 1},
-			{"mint of a temporary login", mint(login("acme", "acme@x.example")), 7, 1},
-			{"mint of a PIN", mint(minting("acme", "234567")), 8, 1},
-			{"mint of a PIN that replaces one", mint(minting("acme", "345678")), 9, 1},
-			{"an action", func() error { _, err := w.Act(ctx, action(s)); return err }, 12, 1},
-			{"revocation of a login with a session, without tokens", func() error { return w.Revoke(ctx, "old", holder.Credential, byOwner) }, 15 + notice, 1},
+			{"introspection, userinfo", func() error { _, err := w.Session(ctx, s.ID); return err }, 1, 0, 1},
+			{"introspection of a refresh token, besides its session's", func() error { _, err := w.RefreshToken(ctx, []byte("r0")); return err }, 1, 0, 1},
+			{"refresh, the first", refresh("r0", "r1", true), 9, 1, 2},
+			{"refresh", refresh("r1", "r2", true), 10, 1, 2},
+			{"refresh of a client that proves nothing", refresh("r2", "r3", false), 11, 1, 3},
+			{"mint of a temporary login, new account", mint(login("new", "new@x.example")), 7, 1, 2},
+			{"mint of a temporary login", mint(login("acme", "acme@x.example")), 7, 1, 2},
+			{"mint of a PIN", mint(minting("acme", "234567")), 8, 1, 3},
+			{"mint of a PIN that replaces one", mint(minting("acme", "345678")), 9, 1, 3},
+			{"an action", func() error { _, err := w.Act(ctx, action(s)); return err }, 11, 1, 3},
+			{"revocation of a login with a session, without tokens", func() error { return w.Revoke(ctx, "old", holder.Credential, byOwner) }, 15 + notice, 1, 5},
 			{"revocation by an app of its token's session", func() error {
 				_, err := (&credentials.Sessions{Store: w.Store, Now: w.clock.now}).End(ctx, s.ID, credentials.CauseSignedOut, byOwner)
 				return err
-			}, 13 + notice, 1},
+			}, 13 + notice, 1, 5},
 		} {
 			commits, statements := w.Counts()
+			*trips = 0
 			if err := op.do(); err != nil {
 				t.Fatalf("%s: %v", op.name, err)
 			}
 			c, n := w.Counts()
 			if n-statements != op.statements || c-commits != op.commits {
 				t.Errorf("%s: %d statements in %d commits, want %d in %d", op.name, n-statements, c-commits, op.statements, op.commits)
+			}
+			if !w.engine.file && *trips != op.trips {
+				t.Errorf("%s: %d trips, want %d", op.name, *trips, op.trips)
 			}
 		}
 		w.probe = nil

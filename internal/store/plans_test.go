@@ -69,17 +69,20 @@ func TestPlans(t *testing.T) {
 func TestConnectionsKeepToTheIndexes(t *testing.T) {
 	t.Parallel()
 	dsn := storetest.Postgres(t)
-	for _, c := range []struct{ dsn, seqscan, jit string }{
-		{dsn, "off", "off"}, {dsn + "&enable_seqscan=on", "on", "off"}, {dsn + "&jit=on", "off", "on"},
+	const generic = "force_generic_plan"
+	for _, c := range []struct{ dsn, seqscan, jit, plans string }{
+		{dsn, "off", "off", generic}, {dsn + "&enable_seqscan=on", "on", "off", generic}, {dsn + "&jit=on", "off", "on", generic},
+		{dsn + "&plan_cache_mode=auto", "off", "off", "auto"},
 	} {
 		e, err := openEngine(t.Context(), c.dsn, false, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var seqscan, jit string
-		err = e.look(t.Context(), false, `SELECT current_setting('enable_seqscan'), current_setting('jit')`, nil, func(r row) error { return r.Scan(&seqscan, &jit) })
-		if e.close(); err != nil || seqscan != c.seqscan || jit != c.jit {
-			t.Errorf("%q %q %v, want %+v", seqscan, jit, err, c)
+		var seqscan, jit, plans string
+		err = e.look(t.Context(), false, `SELECT current_setting('enable_seqscan'), current_setting('jit'), current_setting('plan_cache_mode')`, nil,
+			func(r row) error { return r.Scan(&seqscan, &jit, &plans) })
+		if e.close(); err != nil || seqscan != c.seqscan || jit != c.jit || plans != c.plans {
+			t.Errorf("%q %q %q %v, want %+v", seqscan, jit, plans, err, c)
 		}
 	}
 }

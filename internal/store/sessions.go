@@ -55,14 +55,14 @@ func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error
 			return false, errors.New("no place in the status list is free")
 		}
 		s.StatusIndex = t.s.place(try)
-		n, err := t.exec(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
+		first, err = t.add(insertSession, s.ID, attempt, s.Account.ID, s.Account.Name, s.Account.Handle, s.Credential, string(s.Kind), s.Policy,
 			s.AgentKey(), a.Issuer, a.Subject, a.Name, a.Email, a.Connector, strings.Join(s.Scopes, " "), s.Ticket, s.Reason, s.Contact,
 			s.Email, s.OwnerSub, micros(s.OpenedAt), micros(s.EndsAt), s.Idle.Microseconds(), micros(s.ActiveAt), micros(s.DueAt()),
 			micros(s.AuthTime), strings.Join(s.AMR, " "), s.StatusIndex)
 		if err != nil {
 			return false, err
 		}
-		if n == 1 {
+		if first {
 			break
 		}
 		if _, taken, err := t.session(selectByAttempt, attempt); err != nil || taken {
@@ -209,14 +209,14 @@ func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time)
 func (s *Store) End(ctx context.Context, account, sid string, cause credentials.Cause, by credentials.Mark) (credentials.Session, error) {
 	var out credentials.Session
 	err := s.verb(ctx, func(t *tx) error {
-		if err := t.hold(account); err != nil {
+		if err := t.holdSoon(account); err != nil {
 			return err
 		}
 		found, ok, err := t.session(selectSession, sid)
 		if err != nil {
 			return err
 		}
-		if !ok || found.Account.ID != account {
+		if !ok || found.Account.ID != account || t.head(account) == nil {
 			return credentials.ErrNotFound
 		}
 		if cause == credentials.CauseIdle || cause == credentials.CauseTime {

@@ -44,6 +44,9 @@ func TestNoTwoSessionsHaveOnePlace(t *testing.T) {
 			return statusPlace(try)
 		}
 		s := w.enter(agent(1), "acme", "222222")
+		if !w.engine.file {
+			tried-- // that was taken to be free
+		}
 		if tried != statusTries || s.StatusIndex>>StatusBits != (statusTries-1)/perList {
 			t.Errorf("place %d after %d tries", s.StatusIndex, tried)
 		}

@@ -252,8 +252,8 @@ func (t *tx) reserve(r *credentials.Reservation) error {
 // been sent at this very instant, it gets another one.
 func (t *tx) keepTry(r *credentials.Reservation) error {
 	for {
-		n, err := t.exec(insertTry, r.ID, r.Agent.Key(), r.Account, flag(credentials.Weak(r.Digits)), micros(t.now))
-		if err != nil || n == 1 {
+		first, err := t.add(insertTry, r.ID, r.Agent.Key(), r.Account, flag(credentials.Weak(r.Digits)), micros(t.now))
+		if err != nil || first {
 			return err
 		}
 		r.ID += "/" + credentials.NewID()

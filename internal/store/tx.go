@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -18,6 +20,9 @@ type tx struct {
 	now   time.Time // taken after the last head row is held
 	heads []*head
 	ended []credentials.Session
+
+	// Not careful, it takes what it inserts to be new; guessed: it has.
+	careful, guessed bool
 }
 
 // row is what a query found, on either engine.
@@ -95,7 +100,19 @@ func (s *Store) guarded(ctx context.Context, f func(*tx) error) error {
 	return s.verb(ctx, f)
 }
 
+// once runs f in one transaction; where what it took to be new was there before,
+// that is undone, and f runs in another one, which looks.
 func (s *Store) once(ctx context.Context, f func(*tx) error) error {
+	t := &tx{s: s}
+	err := t.transact(ctx, f)
+	if t.guessed && duplicate(err) && errors.Is(err, errUndone) {
+		return (&tx{s: s, careful: true}).transact(ctx, f)
+	}
+	return err
+}
+
+func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
+	s := t.s
 	if err := s.probed("BEGIN"); err != nil {
 		return err
 	}
@@ -104,9 +121,11 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 		return err
 	}
 	defer q.end() // after a panic too
-	t := &tx{s: s, q: q, now: s.now().UTC().Truncate(time.Microsecond)}
+	t.q, t.now = q, s.now().UTC().Truncate(time.Microsecond)
 	if err = f(t); err == nil {
 		err = t.finish()
+	} else if t.guessed { // what f says is so if it has guessed right
+		err = cmp.Or(q.settle(), err)
 	}
 	if err == nil {
 		err = s.probed("COMMIT")
@@ -174,6 +193,21 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 		return 0, fmt.Errorf("%w in %.60q", err, query)
 	}
 	return t.q.run(query, args, nil)
+}
+
+// onConflict ends an insertion that does nothing where the row is there.
+const onConflict = `ON CONFLICT DO NOTHING`
+
+// add inserts a row unless it is there, and reports whether it was not. On
+// PostgreSQL, where that answer would take a trip of its own, the row is taken to be
+// new at first, and goes along with what follows: see Store.once.
+func (t *tx) add(query string, args ...any) (first bool, err error) {
+	if t.careful || t.s.engine.file {
+		n, err := t.exec(query, args...)
+		return n == 1, err
+	}
+	t.guessed = true
+	return true, t.put(strings.TrimSuffix(query, onConflict), args...)
 }
 
 // each calls scan for every row of a query.
