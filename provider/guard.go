@@ -2,11 +2,13 @@ package provider
 
 import (
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -84,7 +86,7 @@ func check(w http.ResponseWriter, r *http.Request) error {
 			return oidc.ErrInvalidRequest().WithDescription("send application/x-www-form-urlencoded")
 		}
 	}
-	if err := r.ParseForm(); err != nil {
+	if err := parse(r); err != nil {
 		return oidc.ErrInvalidRequest().WithDescription("the parameters cannot be read, or are more than %d bytes", maxBody)
 	}
 	var query url.Values
@@ -95,6 +97,36 @@ func check(w http.ResponseWriter, r *http.Request) error {
 		return oidc.ErrInvalidRequest().WithDescription("send parameters in the body; nothing is accepted in the query")
 	}
 	return duplicates(r, query)
+}
+
+// usualBody is the size that nearly every body is within, in bytes.
+const usualBody = 4 << 10
+
+// bodies hold what is posted while it is read.
+var bodies = sync.Pool{New: func() any { return new([usualBody]byte) }}
+
+// parse is ParseForm; that makes its way to a body of known length through ever
+// larger buffers. A body that is shorter than it said is an error of both.
+func parse(r *http.Request) error {
+	n := r.ContentLength
+	if r.Method != http.MethodPost || n <= 0 || n > usualBody || r.URL.RawQuery != "" {
+		return r.ParseForm()
+	}
+	body := bodies.Get().(*[usualBody]byte)
+	defer func() {
+		clear(body[:n]) // there may be secrets in it
+		bodies.Put(body)
+	}()
+	_, err := io.ReadFull(r.Body, body[:n])
+	if err == nil {
+		err = r.Body.Close() // or the server looks whether there is more
+	}
+	if err != nil {
+		return err
+	}
+	r.PostForm, err = url.ParseQuery(string(body[:n]))
+	r.Form = r.PostForm
+	return err
 }
 
 // isForm reports whether a body of this type is a form.
