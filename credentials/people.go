@@ -108,8 +108,10 @@ func fold(s string, out func(rune) bool) string {
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar))))
 }
 
+var ungrouped = strings.NewReplacer(" ", "", "-", "", "\u00a0", "", "\t", "")
+
 // FoldPIN takes out what people type to group digits. The result may hold
 // anything else that was typed.
 func FoldPIN(pin string) string {
-	return strings.NewReplacer(" ", "", "-", "", "\u00a0", "", "\t", "").Replace(strings.TrimSpace(pin))
+	return ungrouped.Replace(strings.TrimSpace(pin))
 }

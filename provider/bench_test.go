@@ -53,3 +53,27 @@ func BenchmarkToken(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRequest is an authorization request as it is sealed, and opened again
+// by each page that follows.
+func BenchmarkRequest(b *testing.B) {
+	p := &Provider{Requests: newSealer(b), Now: time.Now, Clients: map[string]*Client{"docs": {RedirectURIs: []string{"https://docs.example/callback"}}}}
+	a := Request{Client: "docs", RedirectURI: "https://docs.example/callback", Scope: []string{"openid", "documents.read", "documents.write"},
+		State: "G6N4YVHVQ5E2D4VNSQTAXG6N4Y", HasState: true, Nonce: "VNSQTAXG6N4YVHVQ5E2D4VNSQT",
+		Challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", At: time.Now().UnixMicro(), Browser: "browser"}
+	b.Run("seal", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.seal(&a)
+		}
+	})
+	b.Run("open", func(b *testing.B) {
+		p.seal(&a)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := p.OpenRequest(a.Sealed, "browser"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -10,26 +10,38 @@ import (
 // code is what an authorization code says, sealed for its client. That it is
 // used once is settled by the store.
 type code struct {
-	ID          string   `json:"i"`
-	Account     string   `json:"a"`
-	SID         string   `json:"s"`
-	RedirectURI string   `json:"u"`
-	Challenge   string   `json:"k"`
-	Nonce       string   `json:"n,omitempty"`
-	Key         string   `json:"j,omitempty"` // thumbprint of the key that it is bound to (dpop_jkt)
-	Scope       []string `json:"p"`
-	Claims      []string `json:"c,omitempty"` // asked for in the ID token
-	At          int64    `json:"t"`           // UTC microseconds
+	ID          string
+	Account     string
+	SID         string
+	RedirectURI string
+	Challenge   string
+	Nonce       string
+	Key         string // thumbprint of the key that it is bound to (dpop_jkt)
+	Scope       []string
+	Claims      []string // asked for in the ID token
+	At          int64    // UTC microseconds
 }
 
-func (p *Provider) sealCode(c code, client string) string { return p.Codes.SealJSON(c, client) }
+func (*code) form() byte { return 1 }
+
+// carry implements packed.
+func (c *code) carry(p *parcel) {
+	for _, text := range []*string{&c.ID, &c.Account, &c.SID, &c.RedirectURI, &c.Challenge, &c.Nonce, &c.Key} {
+		p.text(text)
+	}
+	p.texts(&c.Scope)
+	p.texts(&c.Claims)
+	p.number(&c.At)
+}
+
+func (p *Provider) sealCode(c code, client string) string { return sealPacked(p.Codes, &c, client) }
 
 // openCode opens a code that was issued to this client, for this redirect URI
 // and verifier, within its life. Whatever is wrong, nothing of it is used up, and
 // the answer is the same.
 func (p *Provider) openCode(sealed, client, redirectURI, verifier string) (code, bool) {
 	var c code
-	if p.Codes.OpenJSON(sealed, client, &c) != nil {
+	if openPacked(p.Codes, sealed, client, &c) != nil {
 		return c, false
 	}
 	age := p.Now().Sub(time.UnixMicro(c.At))

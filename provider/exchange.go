@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ func newRefreshToken() (token string, hash []byte) {
 }
 
 func hashRefresh(token string) []byte {
-	sum := sha256.Sum256([]byte("valetkey refresh token\x00" + token))
+	sum := sumOf("valetkey refresh token\x00" + token)
 	return sum[:]
 }
 

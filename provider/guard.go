@@ -2,11 +2,13 @@ package provider
 
 import (
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -24,7 +26,9 @@ var maxAgeKeys = fmt.Sprintf("public, max-age=%d", int(keys.MaxAge.Seconds()))
 // credentials in the query, cross-origin rules, headers, panics.
 func (p *Provider) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = present(r)
+		if r.URL.Path == pathUserinfo {
+			r = present(r)
+		}
 		g := &guarded{ResponseWriter: w, r: r}
 		defer p.recover(g, r)
 		public := r.URL.Path == pathKeys || strings.HasPrefix(r.URL.Path, "/.well-known/")
@@ -82,16 +86,47 @@ func check(w http.ResponseWriter, r *http.Request) error {
 			return oidc.ErrInvalidRequest().WithDescription("send application/x-www-form-urlencoded")
 		}
 	}
-	if err := r.ParseForm(); err != nil {
+	if err := parse(r); err != nil {
 		return oidc.ErrInvalidRequest().WithDescription("the parameters cannot be read, or are more than %d bytes", maxBody)
 	}
-	exactNames(r.Form)
-	exactNames(r.PostForm)
-	query := r.URL.Query()
+	var query url.Values
+	if r.URL.RawQuery != "" {
+		query = r.URL.Query()
+	}
 	if r.Method == http.MethodPost && len(query) > 0 || query.Has("access_token") {
 		return oidc.ErrInvalidRequest().WithDescription("send parameters in the body; nothing is accepted in the query")
 	}
-	return duplicates(r)
+	return duplicates(r, query)
+}
+
+// usualBody is the size that nearly every body is within, in bytes.
+const usualBody = 4 << 10
+
+// bodies hold what is posted while it is read.
+var bodies = sync.Pool{New: func() any { return new([usualBody]byte) }}
+
+// parse is ParseForm; that makes its way to a body of known length through ever
+// larger buffers. A body that is shorter than it said is an error of both.
+func parse(r *http.Request) error {
+	n := r.ContentLength
+	if r.Method != http.MethodPost || n <= 0 || n > usualBody || r.URL.RawQuery != "" {
+		return r.ParseForm()
+	}
+	body := bodies.Get().(*[usualBody]byte)
+	defer func() {
+		clear(body[:n]) // there may be secrets in it
+		bodies.Put(body)
+	}()
+	_, err := io.ReadFull(r.Body, body[:n])
+	if err == nil {
+		err = r.Body.Close() // or the server looks whether there is more
+	}
+	if err != nil {
+		return err
+	}
+	r.PostForm, err = url.ParseQuery(string(body[:n]))
+	r.Form = r.PostForm
+	return err
 }
 
 // isForm reports whether a body of this type is a form.
@@ -102,21 +137,6 @@ func isForm(contentType string) bool {
 	}
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && kind == form
-}
-
-// isParameterName reports whether it looks like the protocol's parameters do.
-func isParameterName(name string) bool {
-	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
-}
-
-// exactNames drops what is no parameter of the protocol. The library compares
-// names without regard to case: Client_ID would come beside a client_id.
-func exactNames(form url.Values) {
-	for name := range form {
-		if !isParameterName(name) {
-			delete(form, name)
-		}
-	}
 }
 
 // precheck answers before the library does what that gives other errors than
@@ -166,11 +186,9 @@ func presented(r *http.Request) (*op.ClientCredentials, error) {
 	return &op.ClientCredentials{ClientID: id, ClientSecret: secret}, nil
 }
 
-func duplicates(r *http.Request) error {
-	for _, form := range []url.Values{r.PostForm, r.URL.Query()} {
-		if repeats(form) {
-			return oidc.ErrInvalidRequest().WithDescription("a parameter is given twice")
-		}
+func duplicates(r *http.Request, query url.Values) error {
+	if repeats(r.PostForm) || repeats(query) {
+		return oidc.ErrInvalidRequest().WithDescription("a parameter is given twice")
 	}
 	if r.URL.Path == pathUserinfo && r.Header.Get("Authorization") != "" && r.PostForm.Has("access_token") {
 		return oidc.ErrInvalidRequest().WithDescription("send the access token once, in the header or in the body")

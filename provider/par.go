@@ -69,7 +69,7 @@ func (p *Provider) pushed(r *http.Request) (Request, error) {
 		return Request{}, err
 	}
 	a.Pushed = credentials.NewID()
-	if a.Sealed = p.Pushes.SealJSON(a, c.ID); len(a.Sealed) > maxSealed {
+	if a.Sealed = sealPacked(p.Pushes, &a, c.ID); len(a.Sealed) > maxSealed {
 		return Request{}, oidc.ErrInvalidRequest().WithDescription("the parameters are too much together")
 	}
 	return a, nil
@@ -126,7 +126,7 @@ func (p *Provider) openPushed(q url.Values) (Request, bool) {
 	}
 	c := p.Clients[q.Get("client_id")]
 	sealed := strings.TrimPrefix(q.Get("request_uri"), pushedPrefix)
-	if c == nil || p.Pushes.OpenJSON(sealed, c.ID, &a) != nil {
+	if c == nil || openPacked(p.Pushes, sealed, c.ID, &a) != nil {
 		return a, false
 	}
 	return a, slices.Contains(c.RedirectURIs, a.RedirectURI) // which may have been taken out meanwhile

@@ -20,27 +20,48 @@ import (
 // Request is a valid authorization request (OpenID Connect Core 1.0 section
 // 3.1.2). Between requests it travels sealed, bound to one browser.
 type Request struct {
-	Client      string   `json:"c"`
-	RedirectURI string   `json:"u"`
-	Scope       []string `json:"s"` // as requested
-	State       string   `json:"t,omitempty"`
-	HasState    bool     `json:"h,omitempty"`
-	Nonce       string   `json:"n,omitempty"`
-	Challenge   string   `json:"k"`
-	Prompt      []string `json:"p,omitempty"`
-	MaxAge      *int64   `json:"m,omitempty"` // seconds
-	LoginHint   string   `json:"l,omitempty"`
-	Key         string   `json:"d,omitempty"` // thumbprint of the key that the code is for (dpop_jkt)
-	Pushed      string   `json:"r,omitempty"` // id of the pushed request that this is; completed once
-	FormPost    bool     `json:"f,omitempty"` // the answer is posted to the app
-	Expected    []string `json:"e,omitempty"` // the request is about one of these sub; empty: about anybody
-	Spent       bool     `json:"x,omitempty"` // that one came in with a PIN, so nothing but their session leads there again
-	ACR         []string `json:"q,omitempty"` // only one of these will do; empty: any
-	Claims      []string `json:"i,omitempty"` // asked for in the ID token
-	At          int64    `json:"a"`           // UTC microseconds
+	Client      string
+	RedirectURI string
+	Scope       []string // as requested
+	State       string
+	HasState    bool
+	Nonce       string
+	Challenge   string
+	Prompt      []string
+	MaxAge      *int64 // seconds
+	LoginHint   string
+	Key         string   // thumbprint of the key that the code is for (dpop_jkt)
+	Pushed      string   // id of the pushed request that this is; completed once
+	FormPost    bool     // the answer is posted to the app
+	Expected    []string // the request is about one of these sub; empty: about anybody
+	Spent       bool     // that one came in with a PIN, so nothing but their session leads there again
+	ACR         []string // only one of these will do; empty: any
+	Claims      []string // asked for in the ID token
+	At          int64    // UTC microseconds
 
-	Sealed  string `json:"-"` // this request as text
-	Browser string `json:"-"` // what binds it to the browser
+	Sealed  string // this request as text; it and the next one are not carried in it
+	Browser string // what binds it to the browser
+}
+
+func (*Request) form() byte { return 1 }
+
+// carry implements packed.
+func (a *Request) carry(p *parcel) {
+	for _, text := range []*string{&a.Client, &a.RedirectURI, &a.State, &a.Nonce, &a.Challenge, &a.LoginHint, &a.Key, &a.Pushed} {
+		p.text(text)
+	}
+	for _, list := range []*[]string{&a.Scope, &a.Prompt, &a.Expected, &a.ACR, &a.Claims} {
+		p.texts(list)
+	}
+	limited := a.MaxAge != nil
+	p.flags(&a.HasState, &a.FormPost, &a.Spent, &limited)
+	if p.opening && limited {
+		a.MaxAge = new(int64)
+	}
+	if limited {
+		p.number(a.MaxAge)
+	}
+	p.number(&a.At)
 }
 
 // requestLife is how long a sealed request can be gone on with.
@@ -84,13 +105,13 @@ func (a Request) Accepts(s credentials.Session) bool {
 }
 
 func (p *Provider) seal(a *Request) {
-	a.Sealed = p.Requests.SealJSON(a, a.Browser)
+	a.Sealed = sealPacked(p.Requests, a, a.Browser)
 }
 
 // OpenRequest opens a sealed request that this browser began.
 func (p *Provider) OpenRequest(sealed, browser string) (Request, error) {
 	var a Request
-	if browser == "" || p.Requests.OpenJSON(sealed, browser, &a) != nil {
+	if browser == "" || openPacked(p.Requests, sealed, browser, &a) != nil {
 		return a, ErrRequest
 	}
 	c := p.Clients[a.Client]

@@ -77,7 +77,7 @@ func (p *Provider) Mount(r *mux.Router) {
 		Revocation:    op.NewEndpoint(pathRevoke),
 		JwksURI:       op.NewEndpoint(pathKeys),
 	}
-	h := op.RegisterServer(&server{p: p}, endpoints, op.WithServerCORSOptions(nil))
+	h := op.RegisterServer(&server{p: p}, endpoints, op.WithServerCORSOptions(nil), op.WithDecoder(forms{}))
 	h = p.guard(h)
 	for _, path := range []string{pathToken, pathIntrospect, pathUserinfo, pathRevoke, pathKeys, oidc.DiscoveryEndpoint} {
 		r.Handle(path, h)

@@ -140,7 +140,7 @@ func (b *broker) rotation() *store.Rotation {
 }
 
 // router is the whole surface.
-func (b *broker) router() http.Handler {
+func (b *broker) router() *mux.Router {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	r.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	b.pages.Mount(r)

@@ -30,7 +30,7 @@ func TestTheRouteTable(t *testing.T) {
 	}
 	defer b.store.Close()
 	var routes []string
-	err = b.router().(*mux.Router).Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	err = b.router().Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		at, err := route.GetPathTemplate()
 		if err != nil {
 			return err

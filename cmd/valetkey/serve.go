@@ -108,7 +108,7 @@ func serve(ctx context.Context, cfg *config.Config, r rules, log *slog.Logger) e
 	if cfg.Metrics == "" {
 		root.Handle("/metrics", m.handler())
 	}
-	root.Handle("/", m.count(b.pages.Visitor(cfg.TrustedProxies, b.router())))
+	root.Handle("/", m.count(b.pages.Visitor(cfg.TrustedProxies, web.Direct(b.router()))))
 	log.Info("serving", "issuer", cfg.Issuer, "listen", listener.Addr().String(), "database", b.store.Engine(), "version", version)
 
 	// The jobs outlive the listeners: what is being drained still needs them.

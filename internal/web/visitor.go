@@ -12,32 +12,28 @@ import (
 	"strings"
 )
 
-type contextKey int
+// visit is what is known of a request before anybody looks at it.
+type visit struct{ id, address string }
 
-const (
-	keyRequest contextKey = iota
-	keyAddress
-)
+type visitKey struct{}
+
+func visitOf(ctx context.Context) visit {
+	v, _ := ctx.Value(visitKey{}).(visit)
+	return v
+}
 
 // RequestID is the id under which this request's errors are logged.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(keyRequest).(string)
-	return id
-}
+func RequestID(ctx context.Context) string { return visitOf(ctx).id }
 
 // Address is the visitor's address, or the nearest one that can be believed.
-func Address(ctx context.Context) string {
-	address, _ := ctx.Value(keyAddress).(string)
-	return address
-}
+func Address(ctx context.Context) string { return visitOf(ctx).address }
 
 // Visitor gives each request an id and its visitor's address, and turns a panic
 // into an error page. X-Forwarded-For is believed only as far as trusted
 // proxies wrote it; no other header of the kind is read.
 func (p *Pages) Visitor(trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := context.WithValue(r.Context(), keyRequest, rand.Text()[:12])
-		ctx = context.WithValue(ctx, keyAddress, addressOf(r, trusted))
+		ctx := context.WithValue(r.Context(), visitKey{}, visit{rand.Text()[:12], addressOf(r, trusted)})
 		r = r.WithContext(ctx)
 		defer func() {
 			cause := recover()
@@ -62,6 +58,9 @@ func addressOf(r *http.Request, trusted []netip.Prefix) string {
 	at, err := netip.ParseAddr(host)
 	if err != nil {
 		return host
+	}
+	if !within(at, trusted) {
+		return at.Unmap().String()
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && within(at, trusted); i-- {
