@@ -7,7 +7,7 @@ import (
 	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
-const header = "database  mode                 clients      per second     p50 ms     p99 ms   broker CPU ms   database CPU ms   commits  statements"
+const header = "database  mode                 clients      per second     p50 ms     p99 ms   broker CPU ms   database CPU ms  generator CPU ms   commits  statements"
 
 // row measures one mode with so many clients and prints it.
 func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
@@ -15,8 +15,8 @@ func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %9.2f %11.2f\n", b.DB.Name, m.name, n, got.Rate, rig.Milliseconds(got.P50),
-		rig.Milliseconds(got.P99), rig.Milliseconds(got.Server), rig.Milliseconds(got.Database), got.Commits, got.Statements)
+	fmt.Printf("%-9s %-20s %7d %15.0f %10.2f %10.2f %15.3f %17.3f %17.3f %9.2f %11.2f\n", b.DB.Name, m.name, n, got.Rate, rig.Milliseconds(got.P50),
+		rig.Milliseconds(got.P99), rig.Milliseconds(got.Server), rig.Milliseconds(got.Database), rig.Milliseconds(got.Generator), got.Commits, got.Statements)
 	return nil
 }
 

@@ -20,6 +20,7 @@ type Measured struct {
 	Rate                float64       // a second
 	P50, P99            time.Duration // of one
 	Server, Database    time.Duration // of processor, for one
+	Generator           time.Duration // of processor, that all of this process took for one
 	Commits, Statements float64       // of one
 	Failed              float64       // share of those that were begun
 }
@@ -31,19 +32,22 @@ func Measure(ctx context.Context, n int, during time.Duration, usage func() Usag
 		return Measured{}, err
 	}
 	before := usage()
+	own := ownProcessor()
 	begun := time.Now()
 	took, failed, err := loop(ctx, n, during, do)
 	if err != nil {
 		return Measured{}, err
 	}
 	elapsed := time.Since(begun)
+	own = ownProcessor() - own
 	used := usage().Minus(before)
 	slices.Sort(took)
 	ops := float64(len(took))
 	return Measured{
 		Rate: ops / elapsed.Seconds(), P50: took[len(took)/2], P99: took[len(took)*99/100],
 		Server: time.Duration(float64(used.Server) / ops), Database: time.Duration(float64(used.Database) / ops),
-		Commits: float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
+		Generator: time.Duration(float64(own) / ops),
+		Commits:   float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
 	}, nil
 }
 
