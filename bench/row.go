@@ -22,9 +22,10 @@ func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
 
 // measured measures one mode with so many clients, whose accounts may be chosen.
 func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int, accounts func(client int) func(n int) string) (rig.Measured, error) {
-	clients := make([]*rig.Client, n)
+	clients, visitors := make([]*rig.Client, n), make([]*rig.Visitor, n)
 	for i := range clients {
 		clients[i] = rig.NewClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
+		visitors[i] = clients[i].Visitor
 		defer clients[i].Close()
 		if accounts != nil {
 			clients[i].Account = accounts(i)
@@ -35,5 +36,5 @@ func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int, account
 			return rig.Measured{}, err
 		}
 	}
-	return rig.Measure(ctx, n, p.during, b.Usage, func(ctx context.Context, i int) error { return m.do(ctx, clients[i]) })
+	return rig.Measure(ctx, visitors, p.during, b.Usage, func(ctx context.Context, i int) error { return m.do(ctx, clients[i]) })
 }

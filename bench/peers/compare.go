@@ -104,9 +104,10 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
 
 // measure has new workers do it for one round.
 func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measured, error) {
-	workers := make([]*worker, n)
+	workers, visitors := make([]*worker, n), make([]*rig.Visitor, n)
 	err := rig.Together(n, func(i int) (err error) {
 		workers[i] = &worker{Visitor: rig.NewVisitor(m.site(s.site)), forms: s.forms}
+		visitors[i] = workers[i].Visitor
 		if s.broker != nil {
 			workers[i].forms, err = lent(ctx, s.broker, i)
 		}
@@ -121,7 +122,7 @@ func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measure
 	if err != nil {
 		return rig.Measured{}, err
 	}
-	return rig.Measure(ctx, n, p.during, s.usage, func(ctx context.Context, i int) error {
+	return rig.Measure(ctx, visitors, p.during, s.usage, func(ctx context.Context, i int) error {
 		err := m.do(ctx, workers[i])
 		if err != nil && s.clashes && ctx.Err() == nil {
 			err = fmt.Errorf("%w: %w", rig.ErrCounted, err)

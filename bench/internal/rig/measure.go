@@ -25,16 +25,16 @@ type Measured struct {
 	Failed              float64       // share of those that were begun
 }
 
-// Measure has n clients do something again and again for a while. The first
-// error ends it.
-func Measure(ctx context.Context, n int, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
-	if _, _, err := loop(ctx, n, warmUp, do); err != nil {
+// Measure has visitors do something again and again for a while. The first error
+// ends it.
+func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
+	if _, _, err := loop(ctx, visitors, warmUp, do); err != nil {
 		return Measured{}, err
 	}
 	before := usage()
 	own := ownProcessor()
 	begun := time.Now()
-	took, failed, err := loop(ctx, n, during, do)
+	took, failed, err := loop(ctx, visitors, during, do)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -52,12 +52,12 @@ func Measure(ctx context.Context, n int, during time.Duration, usage func() Usag
 }
 
 // loop returns how long each took, and how many failed that only count.
-func loop(ctx context.Context, n int, during time.Duration, do func(context.Context, int) error) (all []time.Duration, failed int, err error) {
+func loop(ctx context.Context, visitors []*Visitor, during time.Duration, do func(context.Context, int) error) (all []time.Duration, failed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, during+time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	until := time.Now().Add(during)
-	err = Together(n, func(i int) error {
+	err = take(ctx, visitors, func(i int) error {
 		var took []time.Duration
 		missed := 0
 		for time.Now().Before(until) {
