@@ -70,8 +70,13 @@ func (r *Reply) head(text []byte) error {
 // cutLine is the first line, without its end.
 func cutLine(text []byte) (line, rest []byte, err error) {
 	line, rest, found := bytes.Cut(text, []byte("\r\n"))
-	if !found || bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 || bytes.IndexByte(line, 0) >= 0 {
+	if !found {
 		return nil, nil, errors.New("a line does not end as it has to")
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return nil, nil, fmt.Errorf("a line holds %q", c)
+		}
 	}
 	return line, rest, nil
 }
@@ -92,7 +97,7 @@ func (r *Reply) statusLine(line []byte) error {
 // field takes a header field that matters here.
 func (r *Reply) field(line []byte) error {
 	name, value, is := bytes.Cut(line, []byte(":"))
-	if !is || len(name) == 0 || bytes.IndexFunc(name, func(c rune) bool { return c <= ' ' || c >= 0x7f }) >= 0 {
+	if !is || !token(name) {
 		return fmt.Errorf("%.60q is no header field", line)
 	}
 	value = bytes.Trim(value, " \t")
@@ -118,6 +123,16 @@ func (r *Reply) field(line []byte) error {
 		r.Cookies = append(r.Cookies, value)
 	}
 	return nil
+}
+
+// token reports whether it can be a field's name.
+func token(text []byte) bool {
+	for _, c := range text {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && bytes.IndexByte([]byte("-_!#$%&'*+.^`|~"), c) < 0 {
+			return false
+		}
+	}
+	return len(text) > 0
 }
 
 // named compares without regard to case; most names differ in length already.
