@@ -29,12 +29,7 @@ type footing struct{ heap, stacks, resident int64 }
 // is asked for its metrics until it has collected its garbage by itself, and given
 // time to return what it does not need.
 func idle(ctx context.Context, program string) error {
-	db, err := rig.OpenDatabase("sqlite")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	b, err := rig.NewBroker(program, db, "ES256")
+	b, err := rig.Install(program, "sqlite", "ES256")
 	if err != nil {
 		return err
 	}

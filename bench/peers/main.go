@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +41,7 @@ func main() {
 	if err != nil {
 		rig.Misused("peers", err)
 	}
-	rig.Main("peers", limit, func(ctx context.Context) error { return run(ctx, p) })
+	rig.Main("peers", limit, func(ctx context.Context, dir string) error { return run(ctx, p, dir) })
 }
 
 // wanted reports whether a name is on a list, where an empty list has them all.
@@ -50,13 +49,11 @@ func wanted(list, name string) bool {
 	return list == "" || slices.ContainsFunc(strings.Split(list, ","), func(beginning string) bool { return strings.HasPrefix(name, beginning) })
 }
 
-func run(ctx context.Context, p plan) error {
-	dir, err := os.MkdirTemp("", "valetkey-bench-")
-	if err != nil {
+func run(ctx context.Context, p plan, dir string) error {
+	fmt.Println(rig.Machine())
+	if err := rig.Yardsticks(ctx, dir, true); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	fmt.Println(rig.Machine())
 	fmt.Println("In the last columns: how many times the peer's rate the broker's is, and how many times its processor time the peer's, of server and database.")
 	all, err := enlist(ctx, p, dir)
 	defer func() {

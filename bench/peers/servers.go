@@ -90,16 +90,11 @@ func enlist(ctx context.Context, p plan, dir string) (all []*server, err error) 
 }
 
 func startBroker(ctx context.Context, program, name, alg string) (*server, error) {
-	db, err := rig.OpenDatabase(name)
+	b, err := rig.Install(program, name, alg)
 	if err != nil {
 		return nil, err
 	}
-	b, err := rig.NewBroker(program, db, alg)
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	s := &server{broker: b, db: db, site: b.Site(), close: func() { b.Remove(); db.Close() }}
+	s := &server{broker: b, db: b.DB, site: b.Site(), close: b.Remove}
 	if err := b.Start(ctx); err != nil {
 		s.close()
 		return nil, err

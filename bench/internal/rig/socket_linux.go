@@ -81,3 +81,6 @@ func (s *socket) Write(p []byte) (int, error) {
 }
 
 func (s *socket) Close() error { return syscall.Close(s.fd) }
+
+// flush has what was written to a file be on the disk.
+func flush(file *os.File) error { return syscall.Fdatasync(int(file.Fd())) } //nolint:gosec // a descriptor
