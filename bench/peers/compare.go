@@ -72,9 +72,9 @@ func (w *worker) prepare(ctx context.Context, clashes bool) (err error) {
 // most is the share of a peer's replies that may be failures.
 const most = 0.2
 
-// compare measures one mode at every server that offers it, in rounds, and
-// prints the table.
-func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
+// compare measures one mode at every server that offers it, in rounds, prints the
+// table, and returns how the broker compares.
+func compare(ctx context.Context, p plan, all []*server, m mode, n int) ([]string, error) {
 	var taking []*server
 	for _, s := range all {
 		if m.site(s.site) != nil {
@@ -90,16 +90,16 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
 		for _, s := range order {
 			measured, err := measure(ctx, p, s, m, n)
 			if err != nil {
-				return fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
+				return nil, fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
 			}
 			if measured.Failed > most {
-				return fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
+				return nil, fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
 			}
 			got[s] = append(got[s], measured)
 		}
 	}
 	got.print(m, n, taking)
-	return nil
+	return got.beside(m, n, taking), nil
 }
 
 // measure has new workers do it for one round.

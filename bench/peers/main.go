@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type plan struct {
 	only    string // names of modes, or all
 	servers string // names of servers, or all
 	dex     string // the program, where there is one
+	hydra   string // as well
 	clients []int
 	rounds  int
 	during  time.Duration
@@ -26,11 +28,16 @@ type plan struct {
 const limit = 10 * time.Minute
 
 func main() {
+	if len(os.Args) == 5 && os.Args[1] == loginCommand {
+		fmt.Fprintln(os.Stderr, loginPages(os.Args[2], os.Args[3], os.Args[4]))
+		os.Exit(1)
+	}
 	var p plan
 	clients := flag.String("clients", "1,8,32", "how many sign in at once, one row each; of the other modes, the second number only")
 	flag.StringVar(&p.only, "only", "", "modes, comma-separated: signin, client_credentials, introspection, refresh; default all")
-	flag.StringVar(&p.servers, "servers", "", "the beginnings of servers' names, comma-separated: valetkey, oidc-provider, zitadel, dex; default all")
+	flag.StringVar(&p.servers, "servers", "", "the beginnings of servers' names, comma-separated: valetkey, oidc-provider, zitadel, dex, hydra; default all")
 	flag.StringVar(&p.dex, "dex", "", "a program of Dex to measure too, on PostgreSQL")
+	flag.StringVar(&p.hydra, "hydra", "", "a program of Ory Hydra to measure too, on PostgreSQL")
 	flag.IntVar(&p.rounds, "rounds", 3, "how often the servers take turns")
 	flag.DurationVar(&p.during, "for", 1200*time.Millisecond, "how long each is measured in each round")
 	flag.Parse()
@@ -71,6 +78,17 @@ func run(ctx context.Context, p plan, dir string) error {
 	for _, c := range all {
 		fmt.Printf("%-28s memory, idle: %.0f MiB\n", c.name, rig.Mebibytes(c.process().Memory()))
 	}
+	summary, err := tables(ctx, p, all)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nWhere ID tokens are signed alike:\n%s\n", strings.Join(summary, "\n"))
+	fmt.Printf("\nload at the end %s\n", rig.Load())
+	return nil
+}
+
+// tables measures and prints everything, and returns how the broker compares.
+func tables(ctx context.Context, p plan, all []*server) (summary []string, err error) {
 	for _, m := range modes {
 		if !wanted(p.only, m.name) {
 			continue
@@ -79,11 +97,12 @@ func run(ctx context.Context, p plan, dir string) error {
 			if m.name != "signin" && i != min(1, len(p.clients)-1) {
 				continue
 			}
-			if err := compare(ctx, p, all, m, n); err != nil {
-				return err
+			lines, err := compare(ctx, p, all, m, n)
+			if err != nil {
+				return nil, err
 			}
+			summary = append(summary, lines...)
 		}
 	}
-	fmt.Printf("\nload at the end %s\n", rig.Load())
-	return nil
+	return summary, nil
 }
