@@ -99,7 +99,7 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) ([]strin
 		}
 	}
 	got.print(m, n, taking)
-	return got.beside(m, n, taking), nil
+	return got.beside(n, taking), nil
 }
 
 // measure has new workers do it for one round.

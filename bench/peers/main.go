@@ -82,12 +82,15 @@ func run(ctx context.Context, p plan, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nWhere ID tokens are signed alike:\n%s\n", strings.Join(summary, "\n"))
+	if len(summary) > 0 {
+		fmt.Printf("\nsign-ins where ID tokens are signed alike:\n%s\n", strings.Join(summary, "\n"))
+	}
 	fmt.Printf("\nload at the end %s\n", rig.Load())
 	return nil
 }
 
-// tables measures and prints everything, and returns how the broker compares.
+// tables measures and prints everything, and returns how the broker's sign-ins
+// compare.
 func tables(ctx context.Context, p plan, all []*server) (summary []string, err error) {
 	for _, m := range modes {
 		if !wanted(p.only, m.name) {
@@ -101,7 +104,9 @@ func tables(ctx context.Context, p plan, all []*server) (summary []string, err e
 			if err != nil {
 				return nil, err
 			}
-			summary = append(summary, lines...)
+			if m.name == "signin" {
+				summary = append(summary, lines...)
+			}
 		}
 	}
 	return summary, nil

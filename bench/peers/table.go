@@ -70,15 +70,15 @@ func (r results) ratios(s, peer *server) (rate, cost float64) {
 
 // beside says how the broker compares with each peer that signs ID tokens with the
 // same algorithm.
-func (r results) beside(m mode, n int, taking []*server) (lines []string) {
+func (r results) beside(n int, taking []*server) (lines []string) {
 	for _, s := range taking {
 		for _, peer := range taking {
 			if s.broker == nil || peer.broker != nil || s.site.Alg != peer.site.Alg {
 				continue
 			}
 			rate, cost := r.ratios(s, peer)
-			lines = append(lines, fmt.Sprintf("%-18s %7d  %-28s beside %-28s %6.2f times the rate, %6.2f times less processor time of server and database",
-				m.name, n, s.name, peer.name, rate, cost))
+			lines = append(lines, fmt.Sprintf("%3d clients  %-24s beside %-28s %6.2f times the rate, %6.2f times less processor time of server and database",
+				n, s.name, peer.name, rate, cost))
 		}
 	}
 	return lines
