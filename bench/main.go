@@ -45,8 +45,8 @@ func main() {
 	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err != nil {
 		rig.Misused("bench: -clients", err)
 	}
-	if *grown && (p.past.Accounts < 1000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
-		rig.Misused("bench", errors.New("-accounts takes a number from 1,000 to 1,000,000, -rounds one from 1"))
+	if *grown && (p.past.Accounts < 10_000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
+		rig.Misused("bench", errors.New("-accounts takes a number from 10,000 to 1,000,000, -rounds one from 1"))
 	}
 	rig.Main("bench", limit, func(ctx context.Context, dir string) error {
 		program, err := rig.Build(ctx, dir)

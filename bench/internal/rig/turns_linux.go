@@ -28,13 +28,13 @@ type turn struct {
 
 // breath is how often the loop gives way to Go's scheduler, which otherwise takes
 // it for one that never does and watches it all the time.
-const breath = 5 * time.Millisecond
+const breath = 8 * time.Millisecond
 
-// take has every visitor do its work until all are done, on half as many threads
-// as there are processors: the rest is the servers'. Their connections are made in
-// it and do not outlive it.
+// take has every visitor do its work until all are done, on as many threads as
+// there are processors: with one less, everybody waits while that one has to. Their
+// connections are made in it and do not outlive it.
 func take(ctx context.Context, visitors []*Visitor, work func(i int) error) error {
-	threads := max(1, min(runtime.NumCPU()/2, len(visitors)))
+	threads := min(runtime.NumCPU(), len(visitors))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads + 1)) // one is idle: nobody is driven out while they wait
 	return Together(threads, func(thread int) error {
 		poller, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
