@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/valetkey/valetkey/bench/internal/rig"
 )
 
@@ -20,11 +22,15 @@ func row(ctx context.Context, p plan, b *rig.Broker, m mode, n int) error {
 	return nil
 }
 
+// atOnce is how many prepare themselves at the same time: the broker lets thirty
+// local people of one address be about to sign in.
+const atOnce = 16
+
 // measured measures one mode with so many clients, whose accounts may be chosen.
 func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int, accounts func(client int) func(n int) string) (rig.Measured, error) {
 	clients, visitors := make([]*rig.Client, n), make([]*rig.Visitor, n)
 	for i := range clients {
-		clients[i] = rig.NewClient(b, fmt.Sprintf("%s-%d-%d", m.name, n, i), i)
+		clients[i] = rig.NewClient(b, fmt.Sprintf("%s-%dx%d", m.name, n, i), i)
 		visitors[i] = clients[i].Visitor
 		defer clients[i].Close()
 		if accounts != nil {
@@ -32,7 +38,12 @@ func measured(ctx context.Context, p plan, b *rig.Broker, m mode, n int, account
 		}
 	}
 	if m.prepare != nil {
-		if err := rig.Together(n, func(i int) error { return m.prepare(ctx, clients[i]) }); err != nil {
+		var group errgroup.Group
+		group.SetLimit(atOnce)
+		for _, c := range clients {
+			group.Go(func() error { return m.prepare(ctx, c) })
+		}
+		if err := group.Wait(); err != nil {
 			return rig.Measured{}, err
 		}
 	}

@@ -47,7 +47,7 @@ type owner struct {
 // NewClient makes the i-th client.
 func NewClient(b *Broker, name string, i int) *Client {
 	return &Client{Visitor: NewVisitor(b.Site()), Broker: b, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{},
-		Account: func(n int) string { return fmt.Sprintf("%s-%d", name, n) }}
+		Account: func(n int) string { return fmt.Sprintf("%sn%d", name, n) }}
 }
 
 // API asks the management API as one of the apps, with a token that it keeps.
