@@ -26,6 +26,10 @@ log: {level: error}
 sqa: {opt_out: true}
 `
 
+// hydraConnections are more than twice as many as ask it at once: a request of its
+// takes a second one while it has the first, and with 20 all wait for one another.
+const hydraConnections = 80
+
 // startHydra runs a given program of Hydra, with the pages that it leaves to others
 // in a process of their own, which is not measured.
 func startHydra(ctx context.Context, program, dir, alg string) (*server, error) {
@@ -68,7 +72,7 @@ func (h *hydra) start(ctx context.Context, db *rig.Database) (*server, error) {
 		dsn = db.DSN + "?"
 	}
 	file := filepath.Join(h.dir, h.name+".yaml")
-	text := strings.NewReplacer("DSN", dsn+"max_conns=20&max_idle_conns=20", "PUBLIC", fmt.Sprint(ports[0]), "ADMIN", fmt.Sprint(ports[1]), "LOGIN", address(2),
+	text := strings.NewReplacer("DSN", dsn+fmt.Sprintf("max_conns=%d&max_idle_conns=%[1]d", hydraConnections), "PUBLIC", fmt.Sprint(ports[0]), "ADMIN", fmt.Sprint(ports[1]), "LOGIN", address(2),
 		"SECRET", h.client.Secret+h.client.Secret).Replace(hydraConfiguration)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
