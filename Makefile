@@ -33,7 +33,7 @@ hammer:           ## 250,000 malformed requests to every route, on each database
 bench:            ## rates, times, processor time and commits of everything the broker does
 	$(GO) run ./bench
 
-bench-peers:      ## the broker beside other OpenID Providers, in one run; PEERS='-dex PROGRAM' adds Dex
+bench-peers:      ## the broker beside other OpenID Providers, in one run; PEERS='-dex PROGRAM -hydra PROGRAM' adds Dex and Ory Hydra
 	scripts/setup.sh bench
 	$(GO) run ./bench/peers $(PEERS)
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -25,22 +24,13 @@ type pair struct {
 
 // compare measures every mode with a past beside the same without one. All
 // databases are filled at the same time.
-func compare(ctx context.Context, p plan) error {
-	dir, err := os.MkdirTemp("", "valetkey-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+func compare(ctx context.Context, p plan, dir, program string) error {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return err
 	}
 	if free := int64(disk.Bavail) * disk.Bsize; free < room { //nolint:gosec // blocks of a disk
 		return fmt.Errorf("there are %.1f GiB free beside %s, and %d are needed: make room, or name another folder with TMPDIR", rig.Mebibytes(free)/1024, dir, room>>30)
-	}
-	program, err := rig.Build(ctx, dir)
-	if err != nil {
-		return err
 	}
 	fmt.Printf("%s, ID tokens %s; %d accounts, one in a hundred of them hot; the past: %d dead credentials with their sessions, %d entries in the record\n",
 		rig.Machine(), p.alg, p.past.Accounts, p.past.Credentials, p.past.Entries)
@@ -72,17 +62,12 @@ var mu sync.Mutex // of pairs' close, and of what is printed while they are fill
 // start makes one of the two: the program makes an empty database, which is
 // filled while it does not run.
 func (each *pair) start(ctx context.Context, p plan, program string, grown bool) error {
-	db, err := rig.OpenDatabase(each.name)
+	b, err := rig.Install(program, each.name, p.alg)
 	if err != nil {
-		return err
-	}
-	b, err := rig.NewBroker(program, db, p.alg)
-	if err != nil {
-		db.Close()
 		return err
 	}
 	mu.Lock()
-	each.close = append(each.close, db.Close, b.Remove)
+	each.close = append(each.close, b.Remove)
 	if grown {
 		each.grown = b
 	} else {
@@ -99,7 +84,7 @@ func (each *pair) start(ctx context.Context, p plan, program string, grown bool)
 	if err != nil {
 		return err
 	}
-	err = p.past.Fill(ctx, at, db.DSN != "", !grown, func(what string, took time.Duration) {
+	err = p.past.Fill(ctx, at, b.DB.DSN != "", !grown, func(what string, took time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		if grown {

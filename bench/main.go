@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -46,14 +45,18 @@ func main() {
 	if p.clients, err = rig.Numbers(*clients, rig.MaxClients); err != nil {
 		rig.Misused("bench: -clients", err)
 	}
-	if *grown && (p.past.Accounts < 1000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
-		rig.Misused("bench", errors.New("-accounts takes a number from 1,000 to 1,000,000, -rounds one from 1"))
+	if *grown && (p.past.Accounts < 10_000 || p.past.Accounts > 1_000_000 || p.rounds < 1) {
+		rig.Misused("bench", errors.New("-accounts takes a number from 10,000 to 1,000,000, -rounds one from 1"))
 	}
-	rig.Main("bench", limit, func(ctx context.Context) error {
-		if *grown {
-			return compare(ctx, p)
+	rig.Main("bench", limit, func(ctx context.Context, dir string) error {
+		program, err := rig.Build(ctx, dir)
+		switch {
+		case err != nil:
+			return err
+		case *grown:
+			return compare(ctx, p, dir, program)
 		}
-		return run(ctx, p)
+		return run(ctx, p, dir, program)
 	})
 }
 
@@ -72,17 +75,11 @@ func (p plan) wants(mode string) bool {
 }
 
 // run measures everything that the plan names, one database after the other.
-func run(ctx context.Context, p plan) error {
-	dir, err := os.MkdirTemp("", "valetkey-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	program, err := rig.Build(ctx, dir)
-	if err != nil {
-		return err
-	}
+func run(ctx context.Context, p plan, dir, program string) error {
 	fmt.Printf("%s, ID tokens %s, binary %.1f MiB\n\n", rig.Machine(), p.alg, rig.Mebibytes(rig.SizeOf(program)))
+	if err := rig.Yardsticks(ctx, dir, slices.Contains(p.databases, "postgres")); err != nil {
+		return err
+	}
 	if p.wants("start") {
 		if err := start(ctx, p, program); err != nil {
 			return fmt.Errorf("start: %w", err)
@@ -103,12 +100,7 @@ func run(ctx context.Context, p plan) error {
 
 // measure runs the rows of one database.
 func measure(ctx context.Context, p plan, program, name string) error {
-	db, err := rig.OpenDatabase(name)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	b, err := rig.NewBroker(program, db, p.alg)
+	b, err := rig.Install(program, name, p.alg)
 	if err != nil {
 		return err
 	}

@@ -18,12 +18,7 @@ const living = 100_000
 // start prints how long the broker takes from its start until it is ready, and
 // what memory it has then, on SQLite with much that lives.
 func start(ctx context.Context, p plan, program string) error {
-	db, err := rig.OpenDatabase("sqlite")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	b, err := rig.NewBroker(program, db, p.alg)
+	b, err := rig.Install(program, "sqlite", p.alg)
 	if err != nil {
 		return err
 	}

@@ -29,12 +29,7 @@ type footing struct{ heap, stacks, resident int64 }
 // is asked for its metrics until it has collected its garbage by itself, and given
 // time to return what it does not need.
 func idle(ctx context.Context, program string) error {
-	db, err := rig.OpenDatabase("sqlite")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	b, err := rig.NewBroker(program, db, "ES256")
+	b, err := rig.Install(program, "sqlite", "ES256")
 	if err != nil {
 		return err
 	}
@@ -169,14 +164,7 @@ var metricLine = regexp.MustCompile(`(?m)^(go_\w+) (\S+)$`)
 
 // metrics are the node's own figures of its memory.
 func metrics(ctx context.Context, client *rig.Client) (map[string]int64, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, client.Broker.At+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	got, err := client.Send(r)
-	if err == nil {
-		err = got.Want(http.StatusOK, "metrics")
-	}
+	got, err := client.Get(ctx, client.Broker.At+"/metrics")
 	out := map[string]int64{}
 	for _, m := range metricLine.FindAllSubmatch(got.Body, -1) {
 		if f, err := strconv.ParseFloat(string(m[2]), 64); err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -48,16 +47,11 @@ func main() {
 	if err != nil {
 		rig.Misused("endings", err)
 	}
-	rig.Main("endings", limit, func(ctx context.Context) error { return run(ctx, p) })
+	rig.Main("endings", limit, func(ctx context.Context, dir string) error { return run(ctx, p, dir) })
 }
 
 // run measures one database after the other.
-func run(ctx context.Context, p plan) error {
-	dir, err := os.MkdirTemp("", "valetkey-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+func run(ctx context.Context, p plan, dir string) error {
 	program, err := rig.Build(ctx, dir)
 	if err != nil {
 		return err

@@ -72,9 +72,9 @@ func (w *worker) prepare(ctx context.Context, clashes bool) (err error) {
 // most is the share of a peer's replies that may be failures.
 const most = 0.2
 
-// compare measures one mode at every server that offers it, in rounds, and
-// prints the table.
-func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
+// compare measures one mode at every server that offers it, in rounds, prints the
+// table, and returns how the broker compares.
+func compare(ctx context.Context, p plan, all []*server, m mode, n int) ([]string, error) {
 	var taking []*server
 	for _, s := range all {
 		if m.site(s.site) != nil {
@@ -90,23 +90,24 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) error {
 		for _, s := range order {
 			measured, err := measure(ctx, p, s, m, n)
 			if err != nil {
-				return fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
+				return nil, fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
 			}
 			if measured.Failed > most {
-				return fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
+				return nil, fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
 			}
 			got[s] = append(got[s], measured)
 		}
 	}
 	got.print(m, n, taking)
-	return nil
+	return got.beside(n, taking), nil
 }
 
 // measure has new workers do it for one round.
 func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measured, error) {
-	workers := make([]*worker, n)
+	workers, visitors := make([]*worker, n), make([]*rig.Visitor, n)
 	err := rig.Together(n, func(i int) (err error) {
 		workers[i] = &worker{Visitor: rig.NewVisitor(m.site(s.site)), forms: s.forms}
+		visitors[i] = workers[i].Visitor
 		if s.broker != nil {
 			workers[i].forms, err = lent(ctx, s.broker, i)
 		}
@@ -121,7 +122,7 @@ func measure(ctx context.Context, p plan, s *server, m mode, n int) (rig.Measure
 	if err != nil {
 		return rig.Measured{}, err
 	}
-	return rig.Measure(ctx, n, p.during, s.usage, func(ctx context.Context, i int) error {
+	return rig.Measure(ctx, visitors, p.during, s.usage, func(ctx context.Context, i int) error {
 		err := m.do(ctx, workers[i])
 		if err != nil && s.clashes && ctx.Err() == nil {
 			err = fmt.Errorf("%w: %w", rig.ErrCounted, err)

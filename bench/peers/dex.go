@@ -65,7 +65,7 @@ func startDexOn(ctx context.Context, program, dir, alg string, db *rig.Database)
 		site.Asker.ID = "" // it takes its own ES256 tokens for refresh tokens, and calls them dead
 	}
 	cmd := exec.Command(program, "serve", file) //nolint:gosec // what the flag names
-	s, err := launch(ctx, cmd, dir, "dex-"+alg, issuer, site)
+	s, err := launch(ctx, cmd, dir, "dex-"+alg, issuer, discovery, site, nil)
 	if err == nil {
 		s.forms = [][]string{{"login", "somebody", "password", client.Secret}}
 	}

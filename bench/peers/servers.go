@@ -60,6 +60,9 @@ func enlist(ctx context.Context, p plan, dir string) (all []*server, err error) 
 		if p.dex != "" {
 			starters = append(starters, starter{"dex postgres " + alg, func() (*server, error) { return startDex(ctx, p.dex, dir, alg) }})
 		}
+		if p.hydra != "" {
+			starters = append(starters, starter{"hydra postgres " + alg, func() (*server, error) { return startHydra(ctx, p.hydra, dir, alg) }})
+		}
 	}
 	program := ""
 	for _, db := range []string{"sqlite", "postgres"} {
@@ -90,16 +93,11 @@ func enlist(ctx context.Context, p plan, dir string) (all []*server, err error) 
 }
 
 func startBroker(ctx context.Context, program, name, alg string) (*server, error) {
-	db, err := rig.OpenDatabase(name)
+	b, err := rig.Install(program, name, alg)
 	if err != nil {
 		return nil, err
 	}
-	b, err := rig.NewBroker(program, db, alg)
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	s := &server{broker: b, db: db, site: b.Site(), close: func() { b.Remove(); db.Close() }}
+	s := &server{broker: b, db: b.DB, site: b.Site(), close: b.Remove}
 	if err := b.Start(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -110,19 +108,28 @@ func startBroker(ctx context.Context, program, name, alg string) (*server, error
 // app is what peers know as their client.
 func app() rig.App { return rig.App{ID: "docs", Secret: rand.Text()} }
 
-// launch runs a peer that ends when its standard input does, and asks it what it
-// offers.
-func launch(ctx context.Context, cmd *exec.Cmd, dir, name, issuer string, site *rig.Site) (*server, error) {
+// discovery is where an issuer says what it offers.
+const discovery = "/.well-known/openid-configuration"
+
+// launch runs a peer that ends when its standard input does, waits until it answers
+// at a path, prepares it, and asks it what it offers.
+func launch(ctx context.Context, cmd *exec.Cmd, dir, name, issuer, ready string, site *rig.Site, prepare func(context.Context) error) (*server, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	running, err := rig.StartProcess(ctx, cmd, filepath.Join(dir, name+".log"), issuer+"/.well-known/openid-configuration")
+	running, err := rig.StartProcess(ctx, cmd, filepath.Join(dir, name+".log"), issuer+ready)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{site: site, running: running, close: func() { _ = in.Close(); _ = running.Stop() }}
-	if err := site.Discover(ctx, issuer); err != nil {
+	if prepare != nil {
+		err = prepare(ctx)
+	}
+	if err == nil {
+		err = site.Discover(ctx, issuer)
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}
@@ -158,7 +165,7 @@ func startNode(ctx context.Context, dir string) (*server, error) {
 	cmd.Dir, cmd.Env = nodeFolder, append(os.Environ(), "NODE_ENV=production")
 	site := &rig.Site{App: client, Machine: client, Asker: client, Scope: "openid", Alg: "ES256"}
 	site.Offline = site
-	s, err := launch(ctx, cmd, dir, "oidc-provider", fmt.Sprintf("http://127.0.0.1:%d", port), site)
+	s, err := launch(ctx, cmd, dir, "oidc-provider", fmt.Sprintf("http://127.0.0.1:%d", port), discovery, site, nil)
 	if err == nil {
 		s.forms = [][]string{{"login", "somebody", "password", client.Secret}}
 	}
@@ -177,7 +184,7 @@ func startZitadel(ctx context.Context, dir string) (*server, error) {
 	}
 	client, address := app(), fmt.Sprintf("127.0.0.1:%d", port)
 	site := &rig.Site{App: client, Machine: rig.App{ID: "sid1", Secret: "verysecret"}, Asker: client, Scope: "openid", Alg: "RS256"}
-	s, err := launch(ctx, exec.Command(program, address, client.ID, client.Secret, rig.Callback), dir, "zitadel", "http://"+address, site) //nolint:gosec // ours
+	s, err := launch(ctx, exec.Command(program, address, client.ID, client.Secret, rig.Callback), dir, "zitadel", "http://"+address, discovery, site, nil) //nolint:gosec // ours
 	if err == nil {
 		offline := *site
 		offline.Scope = "openid offline_access"

@@ -15,7 +15,7 @@ type results map[*server][]rig.Measured
 // and database together, the peer's is: the medians of the rounds' ratios.
 func (r results) print(m mode, n int, taking []*server) {
 	var peers []*server
-	fmt.Printf("\n%-18s %7s  %-28s %10s %8s %8s %8s %14s %16s %8s", "mode", "clients", "server", "per second", "p50 ms", "p99 ms", "failed", "server CPU ms", "database CPU ms", "MiB")
+	fmt.Printf("\n%-18s %7s  %-28s %10s %8s %8s %8s %14s %16s %17s %8s", "mode", "clients", "server", "per second", "p50 ms", "p99 ms", "failed", "server CPU ms", "database CPU ms", "generator CPU ms", "MiB")
 	for _, s := range taking {
 		if s.broker == nil {
 			peers = append(peers, s)
@@ -43,13 +43,14 @@ func (r results) row(m mode, n int, s *server) {
 		}
 		return rig.Median(all)
 	}
-	fmt.Printf("%-18s %7d  %-28s %10.0f %8.2f %8.2f %7.1f%% %14.3f %16.3f %8.0f", m.name, n, s.name,
+	fmt.Printf("%-18s %7d  %-28s %10.0f %8.2f %8.2f %7.1f%% %14.3f %16.3f %17.3f %8.0f", m.name, n, s.name,
 		mid(func(g rig.Measured) float64 { return g.Rate }),
 		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.P50) }),
 		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.P99) }),
 		mid(func(g rig.Measured) float64 { return 100 * g.Failed }),
 		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Server) }),
-		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Database) }), rig.Mebibytes(s.process().Memory()))
+		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Database) }),
+		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Generator) }), rig.Mebibytes(s.process().Memory()))
 }
 
 // heading is that of the ratios to a peer.
@@ -65,4 +66,20 @@ func (r results) ratios(s, peer *server) (rate, cost float64) {
 		costs = append(costs, float64(its.Server+its.Database)/float64(own.Server+own.Database))
 	}
 	return rig.Median(rates), rig.Median(costs)
+}
+
+// beside says how the broker compares with each peer that signs ID tokens with the
+// same algorithm.
+func (r results) beside(n int, taking []*server) (lines []string) {
+	for _, s := range taking {
+		for _, peer := range taking {
+			if s.broker == nil || peer.broker != nil || s.site.Alg != peer.site.Alg {
+				continue
+			}
+			rate, cost := r.ratios(s, peer)
+			lines = append(lines, fmt.Sprintf("%3d clients  %-24s beside %-28s %6.2f times the rate, %6.2f times less processor time of server and database",
+				n, s.name, peer.name, rate, cost))
+		}
+	}
+	return lines
 }

@@ -34,6 +34,7 @@ type Broker struct {
 	At       string // where this node listens: the issuer, or another address
 	Secret   string // of every client
 	alg      string // of ID tokens
+	owns     bool   // DB, which is closed with it
 	*Process        // since Start
 }
 
@@ -77,6 +78,21 @@ func NewBroker(program string, db *Database, alg string) (*Broker, error) {
 	return b, nil
 }
 
+// Install prepares an installation with a database of its own: sqlite or postgres.
+func Install(program, database, alg string) (*Broker, error) {
+	db, err := OpenDatabase(database)
+	if err != nil {
+		return nil, err
+	}
+	b, err := NewBroker(program, db, alg)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	b.owns = true
+	return b, nil
+}
+
 // Sibling prepares another node of the same installation, with an address of its
 // own. It is to be removed before the first.
 func (b *Broker) Sibling(n int) (*Broker, error) {
@@ -89,7 +105,7 @@ func (b *Broker) Sibling(n int) (*Broker, error) {
 		return nil, err
 	}
 	other := *b
-	other.Process = nil
+	other.Process, other.owns = nil, false
 	other.file, other.At = fmt.Sprintf("node%d", n), fmt.Sprintf("http://127.0.0.1:%d", port)
 	mine, its := "listen: "+strings.TrimPrefix(b.At, "http://"), "listen: "+strings.TrimPrefix(other.At, "http://")
 	return &other, os.WriteFile(other.config(), []byte(strings.Replace(string(text), mine, its, 1)), 0o600)
@@ -108,6 +124,9 @@ func (b *Broker) Start(ctx context.Context) (err error) {
 func (b *Broker) Remove() {
 	_ = b.Stop()
 	_ = os.RemoveAll(b.dir)
+	if b.owns {
+		b.DB.Close()
+	}
 }
 
 // FreePort is one that nobody listens on.

@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,10 +30,24 @@ type Minted struct {
 	Account  string
 }
 
+// wish is what a mint asks for.
+type wish struct {
+	Policy string `json:"policy"`
+	Name   string `json:"account_name"`
+	Handle string `json:"handle"`
+	Owner  owner  `json:"owner"`
+}
+
+type owner struct {
+	Sub   string `json:"sub"`
+	Name  string `json:"name"`
+	Email string `json:"email"`
+}
+
 // NewClient makes the i-th client.
 func NewClient(b *Broker, name string, i int) *Client {
 	return &Client{Visitor: NewVisitor(b.Site()), Broker: b, agent: fmt.Sprintf("agent%d", i), tokens: map[string]string{},
-		Account: func(n int) string { return fmt.Sprintf("%s-%d", name, n) }}
+		Account: func(n int) string { return fmt.Sprintf("%sn%d", name, n) }}
 }
 
 // API asks the management API as one of the apps, with a token that it keeps.
@@ -46,25 +59,23 @@ func (c *Client) API(ctx context.Context, id, method, path string, body any) (Re
 		}
 		c.tokens[id] = token
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return Reply{}, err
+	r := Request{Method: method, URL: c.Broker.At + "/api/v1" + path, Auth: "Bearer " + c.tokens[id]}
+	if body != nil {
+		var err error
+		if r.Body, err = json.Marshal(body); err != nil {
+			return Reply{}, err
+		}
+		r.Type = "application/json"
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.Broker.At+"/api/v1"+path, bytes.NewReader(text))
-	if err != nil {
-		return Reply{}, err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+c.tokens[id])
-	return c.Send(r)
+	return c.Send(ctx, r)
 }
 
 // Mint makes a credential for the client's next account.
 func (c *Client) Mint(ctx context.Context, policy string) (Minted, error) {
 	c.n++
 	account := c.Account(c.n)
-	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", map[string]any{
-		"policy": policy, "account_name": account, "handle": account, "owner": map[string]any{"sub": "o-" + account, "name": "Olivia", "email": "o@bench.example"},
+	got, err := c.API(ctx, "settings", http.MethodPost, "/accounts/"+account+"/credentials", wish{
+		policy, account, account, owner{"o-" + account, "Olivia", "o@bench.example"},
 	})
 	if err == nil {
 		err = got.Want(http.StatusCreated, "a mint")
@@ -93,43 +104,16 @@ func (m Minted) Forms() [][]string {
 
 // SignInStaff signs the agent in, and keeps their cookies.
 func (c *Client) SignInStaff(ctx context.Context) error {
-	c.Staff = Jar{}
-	b, err := c.open(ctx, c.Staff)
+	b, err := c.open(ctx, Jar{})
 	if err != nil {
 		return err
 	}
 	if _, _, missing := form(b.page, "username"); missing != nil {
-		if err := b.fetch(ctx, http.MethodGet, c.Broker.Issuer+choice(b.page), nil); err != nil {
+		if err := b.fetch(ctx, Request{URL: c.Broker.Issuer + choice(b.page)}); err != nil {
 			return err
 		}
 	}
-	return b.fill(ctx, "username", c.agent, "password", staffPassword)
-}
-
-// Jar is a browser's cookies. The broker's all belong to one host.
-type Jar map[string]string
-
-// Clone is another browser's, with the same cookies.
-func (j Jar) Clone() Jar {
-	out := Jar{}
-	for name, value := range j {
-		out[name] = value
-	}
-	return out
-}
-
-func (j Jar) add(r *http.Request) {
-	for name, value := range j {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-}
-
-func (j Jar) take(h http.Header) {
-	for _, line := range h.Values("Set-Cookie") {
-		if c, err := http.ParseSetCookie(line); err == nil {
-			if j[c.Name] = c.Value; c.MaxAge < 0 || c.Value == "" {
-				delete(j, c.Name)
-			}
-		}
-	}
+	err = b.fill(ctx, "username", c.agent, "password", staffPassword)
+	c.Staff = b.cookies
+	return err
 }

@@ -12,18 +12,31 @@ import (
 	"time"
 )
 
-// Main runs a command of the bench until it is done, somebody interrupts it, or
-// its time is over; it exits with 1 where that was an error.
-func Main(name string, limit time.Duration, run func(context.Context) error) {
+// Main runs a command of the bench, in a folder that is removed with what is in it,
+// until it is done, somebody interrupts it, or its time is over; it exits with 1
+// where that was an error.
+func Main(name string, limit time.Duration, run func(ctx context.Context, dir string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	err := run(ctx)
+	err := inFolder(ctx, run)
 	cancel()
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
+}
+
+func inFolder(ctx context.Context, run func(context.Context, string) error) error {
+	if len(os.Args) == 3 && os.Args[1] == hello {
+		return serveHello(os.Args[2])
+	}
+	dir, err := os.MkdirTemp("", "valetkey-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	return run(ctx, dir)
 }
 
 // Misused ends a command that was called with flags that it cannot use.

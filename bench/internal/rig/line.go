@@ -1,10 +1,12 @@
 package rig
 
 import (
-	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"slices"
 	"time"
 )
 
@@ -15,84 +17,176 @@ const (
 	idleLimit  = time.Minute
 )
 
-// line is a connection to a node that is kept. A request is written and its reply
-// read by the goroutine that asks: http.Transport has two more for each connection,
-// which take processor time from what is measured.
+// line is a connection to a server that is kept. Requests are put together and
+// replies read by hand, in buffers that are used again, by the goroutine that asks:
+// net/http takes three times as much of the processors, and that from what is
+// measured.
 type line struct {
-	conn net.Conn
-	in   *bufio.Reader
-	out  *bufio.Writer
-	used time.Time
+	host    string
+	conn    io.ReadWriteCloser
+	out, in []byte
+	cookies [][]byte // of the last reply
+	used    time.Time
 }
 
-// line is the visitor's connection to this host.
-func (v *Visitor) line(host string) (*line, error) {
-	l := v.lines[host]
-	if l != nil && time.Since(l.used) < idleLimit {
-		return l, nil
-	}
-	v.drop(host)
+// dial connects to a server: for a visitor who takes turns with others in their way.
+func dial(host string, one *turn) (*line, error) {
 	conn, err := net.DialTimeout("tcp", host, replyLimit)
 	if err != nil {
 		return nil, err
 	}
-	l = &line{conn: conn, in: bufio.NewReaderSize(conn, 8<<10), out: bufio.NewWriterSize(conn, 4<<10)}
-	v.lines[host] = l
-	return l, nil
-}
-
-func (v *Visitor) drop(host string) {
-	if l := v.lines[host]; l != nil {
-		_ = l.conn.Close()
-		delete(v.lines, host)
+	l := &line{host: host, conn: timed{conn}, in: make([]byte, 0, 8<<10)}
+	if one != nil {
+		l.conn, err = one.adopt(conn.(*net.TCPConn))
 	}
+	return l, err
 }
 
-// Close lets go of its connections.
-func (v *Visitor) Close() {
-	for host := range v.lines {
-		v.drop(host)
+// timed is a connection whose server does not have forever.
+type timed struct{ net.Conn }
+
+func (t timed) Write(p []byte) (int, error) {
+	if err := t.SetDeadline(time.Now().Add(replyLimit)); err != nil {
+		return 0, err
 	}
+	return t.Conn.Write(p)
 }
 
-// Send sends a request and reads the answer.
-func (v *Visitor) Send(r *http.Request) (Reply, error) {
-	if err := r.Context().Err(); err != nil {
+// exchange sends what lies in out, and reads the reply.
+func (l *line) exchange(now time.Time) (Reply, error) {
+	l.used = now
+	if _, err := l.conn.Write(l.out); err != nil {
 		return Reply{}, err
 	}
-	l, err := v.line(r.URL.Host)
-	if err != nil {
-		return Reply{}, err
-	}
-	got, keep, err := l.exchange(r)
-	if err != nil || !keep {
-		v.drop(r.URL.Host)
-	}
-	return got, err
+	return l.receive(l.conn)
 }
 
-func (l *line) exchange(r *http.Request) (got Reply, keep bool, err error) {
-	l.used = time.Now()
-	if err = l.conn.SetDeadline(l.used.Add(replyLimit)); err != nil {
-		return got, false, err
+// receive reads one reply, and wants nothing behind it.
+func (l *line) receive(from io.Reader) (Reply, error) {
+	l.in = l.in[:0]
+	got := Reply{Cookies: l.cookies[:0]}
+	end, err := l.upTo(from, 0, "\r\n\r\n", headLimit)
+	if err == nil {
+		err = got.head(l.in[:end])
 	}
-	if err = r.Write(l.out); err == nil {
-		err = l.out.Flush()
+	if err == nil {
+		l.cookies = got.Cookies
+		got.Body, err = l.body(from, end, got.length)
 	}
 	if err != nil {
-		return got, false, err
+		return Reply{}, fmt.Errorf("the reply cannot be read: %w; it begins %.200q", err, l.in)
 	}
-	answer, err := http.ReadResponse(l.in, r)
-	if err != nil {
-		return got, false, err
+	got.closes = got.closes || got.length == untilClosed
+	return got, nil
+}
+
+// body reads what comes behind the head.
+func (l *line) body(from io.Reader, start, length int) ([]byte, error) {
+	switch length {
+	case chunked:
+		return l.chunks(from, start)
+	case untilClosed:
+		for len(l.in) <= start+bodyLimit {
+			if err := l.more(from); errors.Is(err, io.ErrUnexpectedEOF) {
+				return l.in[start:], nil
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		return nil, errors.New("it has no end")
 	}
-	got.Status, got.Header = answer.StatusCode, answer.Header
-	if answer.ContentLength >= 0 {
-		got.Body = make([]byte, answer.ContentLength)
-		_, err = io.ReadFull(answer.Body, got.Body)
-	} else {
-		got.Body, err = io.ReadAll(answer.Body)
+	if err := l.atLeast(from, start+length); err != nil {
+		return nil, err
 	}
-	_ = answer.Body.Close()
-	return got, err == nil && !answer.Close, err
+	return l.in[start:], l.finished(start + length)
+}
+
+// chunks joins the chunks of a body where they lie (RFC 9112, section 7.1). No
+// server that is measured sends trailers.
+func (l *line) chunks(from io.Reader, start int) ([]byte, error) {
+	next, to := start, start // of the chunks, and of what is joined
+	for {
+		end, err := l.upTo(from, next, "\r\n", 32)
+		if err != nil {
+			return nil, err
+		}
+		size, err := chunkSize(l.in[next : end-2])
+		if err != nil || to-start+size > bodyLimit {
+			return nil, fmt.Errorf("a chunk has the size %.32q", l.in[next:end-2])
+		}
+		next = end + size + 2
+		if err := l.atLeast(from, next); err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(l.in[next-2:next], []byte("\r\n")) {
+			return nil, errors.New("a chunk does not end where it has to")
+		}
+		to += copy(l.in[to:], l.in[end:end+size])
+		if size == 0 {
+			return l.in[start:to], l.finished(next)
+		}
+	}
+}
+
+func chunkSize(text []byte) (n int, err error) {
+	if len(text) == 0 || len(text) > 7 {
+		return 0, errors.New("no size")
+	}
+	for _, c := range text {
+		digit := bytes.IndexByte([]byte("0123456789abcdef"), c|0x20)
+		if c < '0' || digit < 0 {
+			return 0, errors.New("no size")
+		}
+		n = n<<4 | digit
+	}
+	return n, nil
+}
+
+// finished is an error where more has come than one reply.
+func (l *line) finished(end int) error {
+	if len(l.in) > end {
+		return fmt.Errorf("%d bytes came that nobody has asked for", len(l.in)-end)
+	}
+	return nil
+}
+
+// upTo reads until there is a mark behind a place, and returns the place behind
+// the mark.
+func (l *line) upTo(from io.Reader, start int, mark string, limit int) (int, error) {
+	for {
+		if i := bytes.Index(l.in[min(start, len(l.in)):], []byte(mark)); i >= 0 {
+			return start + i + len(mark), nil
+		}
+		if len(l.in)-start > limit {
+			return 0, errors.New("a line has no end")
+		}
+		if err := l.more(from); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// atLeast reads until there are so many bytes.
+func (l *line) atLeast(from io.Reader, n int) error {
+	l.in = slices.Grow(l.in, max(0, n-len(l.in)))
+	for len(l.in) < n {
+		if err := l.more(from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// more reads what there is.
+func (l *line) more(from io.Reader) error {
+	l.in = slices.Grow(l.in, 1)
+	n, err := from.Read(l.in[len(l.in):cap(l.in)])
+	l.in = l.in[:len(l.in)+n]
+	switch {
+	case n > 0:
+		return nil // an error comes again
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }

@@ -20,40 +20,44 @@ type Measured struct {
 	Rate                float64       // a second
 	P50, P99            time.Duration // of one
 	Server, Database    time.Duration // of processor, for one
+	Generator           time.Duration // of processor, that all of this process took for one
 	Commits, Statements float64       // of one
 	Failed              float64       // share of those that were begun
 }
 
-// Measure has n clients do something again and again for a while. The first
-// error ends it.
-func Measure(ctx context.Context, n int, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
-	if _, _, err := loop(ctx, n, warmUp, do); err != nil {
+// Measure has visitors do something again and again for a while. The first error
+// ends it.
+func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
+	if _, _, err := loop(ctx, visitors, warmUp, do); err != nil {
 		return Measured{}, err
 	}
 	before := usage()
+	own := ownProcessor()
 	begun := time.Now()
-	took, failed, err := loop(ctx, n, during, do)
+	took, failed, err := loop(ctx, visitors, during, do)
 	if err != nil {
 		return Measured{}, err
 	}
 	elapsed := time.Since(begun)
+	own = ownProcessor() - own
 	used := usage().Minus(before)
 	slices.Sort(took)
 	ops := float64(len(took))
 	return Measured{
 		Rate: ops / elapsed.Seconds(), P50: took[len(took)/2], P99: took[len(took)*99/100],
 		Server: time.Duration(float64(used.Server) / ops), Database: time.Duration(float64(used.Database) / ops),
-		Commits: float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
+		Generator: time.Duration(float64(own) / ops),
+		Commits:   float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
 	}, nil
 }
 
 // loop returns how long each took, and how many failed that only count.
-func loop(ctx context.Context, n int, during time.Duration, do func(context.Context, int) error) (all []time.Duration, failed int, err error) {
+func loop(ctx context.Context, visitors []*Visitor, during time.Duration, do func(context.Context, int) error) (all []time.Duration, failed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, during+time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	until := time.Now().Add(during)
-	err = Together(n, func(i int) error {
+	err = take(ctx, visitors, func(i int) error {
 		var took []time.Duration
 		missed := 0
 		for time.Now().Before(until) {

@@ -3,7 +3,6 @@ package rig
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 )
 
 // App is a client of an OpenID Provider, as that knows it.
@@ -29,16 +28,9 @@ type Site struct {
 
 // Discover fills in what an issuer says of itself.
 func (s *Site) Discover(ctx context.Context, issuer string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return err
-	}
 	v := NewVisitor(s)
 	defer v.Close()
-	got, err := v.Send(r)
-	if err == nil {
-		err = got.Want(http.StatusOK, "discovery")
-	}
+	got, err := v.Get(ctx, issuer+"/.well-known/openid-configuration")
 	if err == nil {
 		err = json.Unmarshal(got.Body, s)
 	}

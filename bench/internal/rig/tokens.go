@@ -9,12 +9,7 @@ import (
 
 // Userinfo is the status of its answer to a token.
 func (c *Client) Userinfo(ctx context.Context, token string) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Broker.At+"/userinfo", nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	got, err := c.Send(r)
+	got, err := c.Send(ctx, Request{URL: c.Broker.At + "/userinfo", Auth: "Bearer " + token})
 	return got.Status, err
 }
 

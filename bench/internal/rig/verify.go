@@ -2,13 +2,19 @@ package rig
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
-	"net/http"
+	"math/big"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -25,38 +31,76 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// keysOf fetches the site's JWKS.
+// keySet is an issuer's keys, fetched and read once. A token's header is read once,
+// too: the same bytes always name the same key.
+type keySet struct {
+	set      *jose.JSONWebKeySet
+	byHeader map[string]crypto.PublicKey
+}
+
+// fetchKeys fetches the site's JWKS.
 func (v *Visitor) fetchKeys(ctx context.Context) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, v.Site.JWKS, nil)
+	got, err := v.Get(ctx, v.Site.JWKS)
 	if err != nil {
 		return err
 	}
-	got, err := v.Send(r)
-	if err != nil {
+	set := &jose.JSONWebKeySet{}
+	if err := json.Unmarshal(got.Body, set); err != nil {
 		return err
 	}
-	v.keys = &jose.JSONWebKeySet{}
-	return json.Unmarshal(got.Body, v.keys)
+	v.keys = keySet{set, map[string]crypto.PublicKey{}}
+	return nil
+}
+
+// named is the key that a token's header names, which has to be of this algorithm.
+func (k keySet) named(header, alg string) (crypto.PublicKey, error) {
+	if key := k.byHeader[header]; key != nil {
+		return key, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil {
+		return nil, err
+	}
+	var said struct {
+		Alg string   `json:"alg"`
+		KID string   `json:"kid"`
+		Crt []string `json:"crit"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil || said.Alg != alg || said.Crt != nil {
+		return nil, fmt.Errorf("the ID token's header is %s", text)
+	}
+	found := k.set.Key(said.KID)
+	if len(found) != 1 {
+		return nil, errors.New("the ID token's key is not in the JWKS")
+	}
+	k.byHeader[header] = found[0].Key
+	return found[0].Key, nil
+}
+
+// signed reports whether a signature is one of ES256 or RS256 (RFC 7518, sections
+// 3.3 and 3.4), as the key is one of the two kinds.
+func signed(key crypto.PublicKey, text string, signature []byte) bool {
+	sum := sha256.Sum256([]byte(text))
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		return len(signature) == 64 && key.Curve.Params().BitSize == 256 &&
+			ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) == nil
+	}
+	return false
 }
 
 // verify verifies an ID token as an app does.
 func (v *Visitor) verify(ctx context.Context, raw, nonce string) error {
-	if v.keys == nil {
+	if v.keys.set == nil {
 		if err := v.fetchKeys(ctx); err != nil {
 			return err
 		}
 	}
-	signed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(v.Site.Alg)})
+	payload, err := v.keys.open(raw, v.Site.Alg)
 	if err != nil {
-		return fmt.Errorf("the ID token cannot be read: %w", err)
-	}
-	found := v.keys.Key(signed.Signatures[0].Protected.KeyID)
-	if len(found) != 1 {
-		return errors.New("the ID token's key is not in the JWKS")
-	}
-	payload, err := signed.Verify(found[0].Key)
-	if err != nil {
-		return fmt.Errorf("the ID token cannot be verified: %w", err)
+		return err
 	}
 	var claims struct {
 		Issuer  string   `json:"iss"`
@@ -72,6 +116,24 @@ func (v *Visitor) verify(ctx context.Context, raw, nonce string) error {
 		return fmt.Errorf("the ID token says %s", payload)
 	}
 	return nil
+}
+
+// open is what a token says, once its signature is verified.
+func (k keySet) open(raw, alg string) ([]byte, error) {
+	end := strings.LastIndexByte(raw, '.')
+	if end < 0 || strings.Count(raw, ".") != 2 {
+		return nil, fmt.Errorf("%.400q is no token", raw)
+	}
+	header, payload, _ := strings.Cut(raw[:end], ".")
+	key, err := k.named(header, alg)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(raw[end+1:])
+	if err != nil || !signed(key, raw[:end], signature) {
+		return nil, errors.New("the ID token's signature is wrong")
+	}
+	return base64.RawURLEncoding.DecodeString(payload)
 }
 
 var choiceLink = regexp.MustCompile(`href="([^"]*connector=[^"]*)"`)

@@ -7,58 +7,80 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
-
-	"github.com/go-jose/go-jose/v4"
+	"slices"
+	"time"
 )
 
 // Visitor is one of those that work at the same time: an app and the people in
 // front of it, with connections of its own.
 type Visitor struct {
 	Site  *Site
-	lines map[string]*line    // by host
-	keys  *jose.JSONWebKeySet // fetched once
+	lines []*line // one a host
+	keys  keySet
+	form  []byte // what is sent next
+	turn  *turn  // while it takes turns with others
 }
 
 // NewVisitor makes one.
-func NewVisitor(s *Site) *Visitor {
-	return &Visitor{Site: s, lines: map[string]*line{}}
-}
+func NewVisitor(s *Site) *Visitor { return &Visitor{Site: s} }
 
-// Reply is an answer that has been read.
-type Reply struct {
-	Status int
-	Header http.Header
-	Body   []byte
-}
-
-// Want is an answer of this status, or an error that says what came.
-func (r Reply) Want(status int, what string) error {
-	if r.Status == status {
-		return nil
+// line is the visitor's connection to this host.
+func (v *Visitor) line(host string, now time.Time) (*line, error) {
+	for _, l := range v.lines {
+		if l.host == host && now.Sub(l.used) < idleLimit {
+			return l, nil
+		}
 	}
-	return fmt.Errorf("%s is answered with %d, want %d: %.400s", what, r.Status, status, r.Body)
+	v.drop(host)
+	l, err := dial(host, v.turn)
+	if err == nil {
+		v.lines = append(v.lines, l)
+	}
+	return l, err
+}
+
+func (v *Visitor) drop(host string) {
+	v.lines = slices.DeleteFunc(v.lines, func(l *line) bool {
+		if l.host == host {
+			_ = l.conn.Close()
+		}
+		return l.host == host
+	})
+}
+
+// Close lets go of its connections.
+func (v *Visitor) Close() {
+	for _, l := range v.lines {
+		_ = l.conn.Close()
+	}
+	v.lines = nil
+}
+
+// Get asks for something that anybody may see.
+func (v *Visitor) Get(ctx context.Context, url string) (Reply, error) {
+	got, err := v.Send(ctx, Request{URL: url})
+	if err == nil {
+		err = got.Want(http.StatusOK, url)
+	}
+	return got, err
 }
 
 // ask sends a form as an app.
-func (v *Visitor) ask(ctx context.Context, target string, as App, form url.Values) (Reply, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
-	if err != nil {
-		return Reply{}, err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(as.ID, as.Secret)
-	got, err := v.Send(r)
+func (v *Visitor) ask(ctx context.Context, target string, as App, form ...string) (Reply, error) {
+	v.form = pairs(v.form[:0], form...)
+	got, err := v.Send(ctx, Request{Method: http.MethodPost, URL: target, Auth: as.basic(), Type: formType, Body: v.form})
 	if err == nil {
-		err = got.Want(http.StatusOK, r.URL.Path)
+		err = got.Want(http.StatusOK, target)
+	}
+	if err == nil {
+		err = got.is("application/json", target)
 	}
 	return got, err
 }
 
 // tokens asks the token endpoint.
-func (v *Visitor) tokens(ctx context.Context, as App, form url.Values) (out Tokens, err error) {
-	got, err := v.ask(ctx, v.Site.Token, as, form)
+func (v *Visitor) tokens(ctx context.Context, as App, form ...string) (out Tokens, err error) {
+	got, err := v.ask(ctx, v.Site.Token, as, form...)
 	if err == nil {
 		err = json.Unmarshal(got.Body, &out)
 	}
@@ -77,14 +99,14 @@ type Tokens struct {
 
 // APIToken asks for a token of an app's own.
 func (v *Visitor) APIToken(ctx context.Context, as App) (string, error) {
-	said, err := v.tokens(ctx, as, url.Values{"grant_type": {"client_credentials"}})
+	said, err := v.tokens(ctx, as, "grant_type", "client_credentials")
 	return said.Access, err
 }
 
 // Active is what introspection says of a token. The answers of all sites begin
 // alike, so that nobody has to decode the whole of them.
 func (v *Visitor) Active(ctx context.Context, token string) (bool, error) {
-	got, err := v.ask(ctx, v.Site.Introspection, v.Site.Asker, url.Values{"token": {token}})
+	got, err := v.ask(ctx, v.Site.Introspection, v.Site.Asker, "token", token)
 	switch {
 	case err != nil:
 		return false, err
@@ -98,7 +120,7 @@ func (v *Visitor) Active(ctx context.Context, token string) (bool, error) {
 
 // Refresh uses a refresh token, which is another one each time.
 func (v *Visitor) Refresh(ctx context.Context, t Tokens) (Tokens, error) {
-	next, err := v.tokens(ctx, v.Site.App, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {t.Refresh}})
+	next, err := v.tokens(ctx, v.Site.App, "grant_type", "refresh_token", "refresh_token", t.Refresh)
 	if err == nil && (next.Refresh == "" || next.Refresh == t.Refresh) {
 		err = errors.New("the refresh token was not exchanged")
 	}
