@@ -83,17 +83,31 @@ func (c *course) row(ctx context.Context, rate int) error {
 	}
 	defer context.AfterFunc(ctx, c.close)() // ends whoever waits
 	took := make([][]time.Time, len(c.apps))
+	watches := make([]*watch, len(c.apps))
+	for i, a := range c.apps {
+		watches[i] = a.await(known[i])
+	}
 	var generator sync.WaitGroup
 	generator.Go(func() { c.revoke(ctx, sessions, rate) })
-	err = c.all(func(a *app) (err error) {
-		took[index[a]], err = a.refuse(sessions, known[index[a]])
-		return err
-	})
+	if c.ask {
+		err = c.all(func(a *app) (err error) {
+			took[index[a]], err = a.refuse(sessions, known[index[a]])
+			return err
+		})
+	}
 	generator.Wait()
 	for _, s := range sessions {
 		err = errors.Join(err, s.err)
 	}
 	if err != nil {
+		return err
+	}
+	for i, w := range watches {
+		if w.over.Wait(); !c.ask {
+			took[i] = w.at
+		}
+	}
+	if err = c.all(func(a *app) error { _, err := a.refuse(sessions, known[index[a]]); return err }); err != nil {
 		return err
 	}
 	c.print(rate, sessions, took)
