@@ -80,15 +80,17 @@ type Guard struct {
 	clock  *clock
 	keys   KeySet
 
+	// What an ending changes lies together: see watch.
+	ledger   ledger
+	position position
+	acks     acks
+
 	discovery discovery
 	token     apiToken
 	cache     cache
-	ledger    ledger
-	position  position
 	fresh     atomic.Pointer[instant] // every ending up to then is applied
 	proofs    proofs
 	actions   *queue
-	acks      *acks
 	asking    chan struct{}               // bounds introspections at a time
 	source    atomic.Pointer[tokenSource] // see carry
 
@@ -120,9 +122,11 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	g := &Guard{
 		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
 		client: newTransport(cfg.HTTPClient, timeout), stream: newTransport(cfg.HTTPClient, 0),
-		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
+		actions: newQueue(), asking: make(chan struct{}, 64),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
+	g.acks.due = time.NewTimer(time.Hour)
+	g.acks.due.Stop()
 	if g.keys == nil {
 		g.keys = &remoteKeys{g: g}
 	}
