@@ -18,6 +18,7 @@ type tx struct {
 	now   time.Time // taken after the last head row is held
 	heads []*head
 	ended []credentials.Session
+	told  told // once they are numbered
 }
 
 // row is what a query found, on either engine.
@@ -122,7 +123,7 @@ func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 			err = s.probe("COMMITTED")
 		}
 	}
-	if len(t.ended) > 0 { // it may be there also where the commit failed
+	if len(t.ended) > 0 && (err != nil || !s.tell(t.told)) { // it may be there also where the commit failed
 		s.woken()
 	}
 	if err != nil && !passing(err) && !errors.Is(err, errUndone) {
