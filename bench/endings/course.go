@@ -103,7 +103,12 @@ func (c *course) row(ctx context.Context, rate int) error {
 		return err
 	}
 	for i, w := range watches {
-		if w.over.Wait(); !c.ask {
+		select {
+		case <-w.over:
+		case <-ctx.Done():
+			return errors.New("a guard was never told of an ending")
+		}
+		if !c.ask {
 			took[i] = w.at
 		}
 	}

@@ -16,16 +16,15 @@ type watch struct {
 	mu    sync.Mutex
 	ended []<-chan struct{} // of the sessions, in the order in which they are ended
 	at    []time.Time       // as far as they have ended here
-	over  sync.WaitGroup    // until all have
+	over  chan struct{}     // closed when all have
 }
 
 // await has an app note the ends of sessions that it has let in.
 func (a *app) await(known []*guard.Session) *watch {
-	w := &watch{at: make([]time.Time, 0, len(known))}
+	w := &watch{at: make([]time.Time, 0, len(known)), over: make(chan struct{})}
 	for _, s := range known {
 		w.ended = append(w.ended, s.Done())
 	}
-	w.over.Add(1)
 	a.watches.Store(w)
 	return w
 }
@@ -49,7 +48,7 @@ func (w *watch) look() {
 			return
 		}
 		if w.at = append(w.at, time.Now()); len(w.at) == len(w.ended) {
-			w.over.Done()
+			close(w.over)
 		}
 	}
 }
