@@ -20,6 +20,8 @@ type app struct {
 	guard   *guard.Guard
 	handler http.Handler
 	watches atomic.Pointer[watch]
+	known   []*guard.Session // of the row
+	refused []time.Time      // since when each is
 }
 
 // answer is what a request came to, without the work of writing a response.

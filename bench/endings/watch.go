@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -20,13 +22,22 @@ type watch struct {
 }
 
 // await has an app note the ends of sessions that it has let in.
-func (a *app) await(known []*guard.Session) *watch {
+func (a *app) await(known []*guard.Session) {
 	w := &watch{at: make([]time.Time, 0, len(known)), over: make(chan struct{})}
 	for _, s := range known {
 		w.ended = append(w.ended, s.Done())
 	}
 	a.watches.Store(w)
-	return w
+}
+
+// all is when each session ended, once all have.
+func (w *watch) all(ctx context.Context) ([]time.Time, error) {
+	select {
+	case <-w.over:
+		return w.at, nil
+	case <-ctx.Done():
+		return nil, errors.New("a guard was never told of an ending")
+	}
 }
 
 // now is the guard's clock.
