@@ -141,12 +141,7 @@ func (l *Log) readOn(ctx context.Context) error {
 		}
 		more := len(found) == readAtOnce
 		l.set(func(v View) View {
-			if v.Cursor.Epoch == at.Epoch { // some of it may have been heard meanwhile, and more
-				found = View{Endings: found}.After(v.Cursor.N)
-				at.N = max(at.N, v.Cursor.N)
-			}
-			v.Cursor, v.Endings = at, append(v.Endings, found...)
-			if !more {
+			if v = v.readOn(at, found); !more {
 				v.Confirmed = begun
 			}
 			return v
@@ -155,6 +150,17 @@ func (l *Log) readOn(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// readOn is the log with what was read. Some of that may have been heard in the
+// meantime, and more.
+func (v View) readOn(at credentials.Cursor, found []credentials.Ending) View {
+	if v.Cursor.Epoch == at.Epoch {
+		found = View{Endings: found}.After(v.Cursor.N)
+		at.N = max(at.N, v.Cursor.N)
+	}
+	v.Cursor, v.Endings = at, append(v.Endings, found...)
+	return v
 }
 
 // hear takes what this node has committed, without reading it: where the log has

@@ -94,6 +94,25 @@ func TestHeardAndReadMakeOneLog(t *testing.T) {
 	})
 }
 
+// TestAReadGoesOnFromWhatWasHeardMeanwhile: neither does anything come twice, nor is
+// anything forgotten.
+func TestAReadGoesOnFromWhatWasHeardMeanwhile(t *testing.T) {
+	t.Parallel()
+	upTo := func(n int64) (v View) {
+		for v.Cursor.Epoch = "e"; v.Cursor.N < n; {
+			v.Cursor.N++
+			v.Endings = append(v.Endings, credentials.Ending{N: v.Cursor.N})
+		}
+		return v
+	}
+	for heard := range int64(7) { // a read that began at 2 found 3 and 4
+		got := upTo(heard).readOn(credentials.Cursor{Epoch: "e", N: 4}, upTo(4).Endings[min(heard, 2):])
+		if err := whole(got); err != nil || got.Cursor.N != max(heard, 4) {
+			t.Errorf("heard up to %d: %v, up to %s", heard, err, got.Cursor)
+		}
+	}
+}
+
 // whole is an error where a log has not every ending up to its cursor, once.
 func whole(v View) error {
 	var numbers []int64
