@@ -29,6 +29,12 @@ type acks struct {
 	due     *time.Timer // which is then
 }
 
+func newAcks() *acks {
+	a := &acks{due: time.NewTimer(time.Hour)}
+	a.due.Stop()
+	return a
+}
+
 // reached notes that everything up to a place is applied. The receipt is sent at a
 // moment that is this instance's own: what a thousand of them say of an ending must
 // not stand in the way of the ending itself, and neither must waking whoever says

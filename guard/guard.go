@@ -83,7 +83,7 @@ type Guard struct {
 	// What an ending changes lies together: see watch.
 	ledger   ledger
 	position position
-	acks     acks
+	acks     *acks
 
 	discovery discovery
 	token     apiToken
@@ -122,11 +122,9 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	g := &Guard{
 		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
 		client: newTransport(cfg.HTTPClient, timeout), stream: newTransport(cfg.HTTPClient, 0),
-		actions: newQueue(), asking: make(chan struct{}, 64),
+		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
-	g.acks.due = time.NewTimer(time.Hour)
-	g.acks.due.Stop()
 	if g.keys == nil {
 		g.keys = &remoteKeys{g: g}
 	}
