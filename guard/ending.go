@@ -15,9 +15,12 @@ type Ending struct {
 
 // refusal is [ErrEnded] with what is known of the ending.
 func (e Ending) refusal() *Refusal {
-	f := *ErrEnded
-	f.Ending = &e
-	return &f
+	both := &struct {
+		refusal Refusal
+		ending  Ending
+	}{*ErrEnded, e}
+	both.refusal.Ending = &both.ending
+	return &both.refusal
 }
 
 // causes are all that the broker has; the first is one that is not known.

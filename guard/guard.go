@@ -80,15 +80,17 @@ type Guard struct {
 	clock  *clock
 	keys   KeySet
 
+	// What an ending changes lies together: see watch.
+	ledger   ledger
+	position position
+	acks     *acks
+
 	discovery discovery
 	token     apiToken
 	cache     cache
-	ledger    ledger
-	position  position
 	fresh     atomic.Pointer[instant] // every ending up to then is applied
 	proofs    proofs
 	actions   *queue
-	acks      *acks
 	asking    chan struct{}               // bounds introspections at a time
 	source    atomic.Pointer[tokenSource] // see carry
 

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"sync"
@@ -39,29 +38,10 @@ type ledger struct {
 	g       *Guard
 	mu      sync.RWMutex
 	ended   map[digest]noted
-	live    map[string]*watch
+	live    map[digest]*watch
 	pruned  instant
 	closing bool
 }
-
-// watch is what is known of a session that is alive.
-type watch struct {
-	sid    string
-	ctx    context.Context // Done when it is over
-	cancel context.CancelCauseFunc
-
-	// Of the token that expires last; guarded by the ledger's mutex.
-	raw     string
-	keyID   string
-	expires int64 // ns since 1970
-	endsAt  int64 // of the session
-	timer   *time.Timer
-}
-
-func (w *watch) over() bool { return w.ctx.Err() != nil }
-
-// cause is why it is over.
-func (w *watch) cause() error { return context.Cause(w.ctx) }
 
 // errKeysChanged says that a token was verified by keys that may be gone.
 var errKeysChanged = errors.New("the broker's keys have changed")
@@ -69,12 +49,13 @@ var errKeysChanged = errors.New("the broker's keys have changed")
 // watch begins or goes on to watch the session of a token that was verified by
 // the keys of that age of the cache.
 func (l *ledger) watch(t *token, now int64, age uint64) (*watch, error) {
+	key := digestOf(t.session.ID)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n, ended := l.ended[digestOf(t.session.ID)]; ended {
+	if n, ended := l.ended[key]; ended {
 		return nil, n.ending().refusal()
 	}
-	w := l.live[t.session.ID]
+	w := l.live[key]
 	switch {
 	case l.closing:
 		return nil, errClosed
@@ -83,12 +64,11 @@ func (l *ledger) watch(t *token, now int64, age uint64) (*watch, error) {
 	case w == nil && len(l.live) >= maxLive:
 		return nil, ErrUnknown
 	case w == nil:
-		w = &watch{sid: t.session.ID}
-		w.ctx, w.cancel = context.WithCancelCause(context.Background())
+		w = &watch{key: key}
 		if l.live == nil {
-			l.live = map[string]*watch{}
+			l.live = map[digest]*watch{}
 		}
-		l.live[w.sid] = w
+		l.live[key] = w
 	}
 	if t.expires > w.expires {
 		w.raw, w.keyID, w.expires, w.endsAt = t.raw, t.keyID, t.expires, t.session.EndsAt.UnixNano()
@@ -121,7 +101,7 @@ func (l *ledger) look(w *watch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.live[w.sid] != w:
+	case l.live[w.key] != w:
 	case at >= w.endsAt:
 		l.drop(w, Ending{time.Unix(0, w.endsAt), "time"}.refusal())
 	case at >= w.expires && !fresh:
@@ -132,25 +112,25 @@ func (l *ledger) look(w *watch) {
 }
 
 // drop ends a watch. The lock is held.
-func (l *ledger) drop(w *watch, cause error) {
-	delete(l.live, w.sid)
+func (l *ledger) drop(w *watch, why *Refusal) {
+	delete(l.live, w.key)
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.cancel(cause)
+	w.end(why)
 }
 
 // end notes that a session has ended. Afterwards no token of it is accepted, and
 // its running requests are over.
 func (l *ledger) end(sid string, how Ending) {
+	key := digestOf(sid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended == nil {
 		l.ended = map[digest]noted{}
 	}
-	key := digestOf(sid)
 	l.ended[key] = how.note().and(l.ended[key])
-	if w := l.live[sid]; w != nil {
+	if w := l.live[key]; w != nil {
 		l.drop(w, how.refusal())
 	}
 }
@@ -160,12 +140,13 @@ func (g *Guard) end(sid string) { g.ledger.end(sid, Ending{At: time.Unix(0, g.cl
 
 // find returns the watch of a living session.
 func (l *ledger) find(sid string) (*watch, error) {
+	key := digestOf(sid)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if w := l.live[sid]; w != nil {
+	if w := l.live[key]; w != nil {
 		return w, nil
 	}
-	if n, ended := l.ended[digestOf(sid)]; ended {
+	if n, ended := l.ended[key]; ended {
 		return nil, n.ending().refusal()
 	}
 	return nil, ErrUnknown

@@ -20,6 +20,9 @@ type link struct {
 	heard  atomic.Int64 // when anything came, if only a comment: ns after begun
 	alive  *time.Timer  // ends the link when it has been silent for too long
 
+	stream events
+	body   io.Reader // that they come from
+
 	sent  instant // when the request was sent: fresh counts from then
 	gap   bool    // there was no other stream before
 	epoch string  // of what the stream tells; empty where it has not said
@@ -59,17 +62,11 @@ func (l *link) listen() {
 	l.cancel(errSilent)
 }
 
-// hearing is a stream that notes when something comes.
-type hearing struct {
-	from io.Reader
-	l    *link
-}
-
-// Read implements io.Reader.
-func (h hearing) Read(p []byte) (int, error) {
-	n, err := h.from.Read(p)
+// Read implements io.Reader: the stream, and a note when something comes.
+func (l *link) Read(p []byte) (int, error) {
+	n, err := l.body.Read(p)
 	if n > 0 {
-		h.l.heard.Store(int64(time.Since(h.l.begun)))
+		l.heard.Store(int64(time.Since(l.begun)))
 	}
 	return n, err
 }
@@ -107,9 +104,9 @@ func (l *link) read(ctx context.Context, renew chan<- time.Time) error {
 	left := time.Duration(renewAt*float64(b.life)) - l.sent.since(b.from)
 	timer := time.AfterFunc(max(left, 0), func() { renew <- time.Now() })
 	defer timer.Stop()
-	stream := newEvents(hearing{response.Body, l})
+	l.body, l.stream.from = response.Body, l
 	for {
-		ev, err := stream.next()
+		ev, err := l.stream.next()
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func (g *Guard) Live(ctx context.Context, sid string) error {
 		return err
 	}
 	if w.over() {
-		return refusalOf(w.cause())
+		return w.cause()
 	}
 	return nil
 }

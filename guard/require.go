@@ -95,7 +95,7 @@ func (o *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit decides a request of a support session.
 func (o *route) admit(ctx context.Context, s *Session, r *http.Request) error {
 	if s.watch.over() {
-		return refusalOf(s.watch.cause())
+		return s.watch.cause()
 	}
 	if o.public {
 		return nil
@@ -114,7 +114,7 @@ func (o *route) admit(ctx context.Context, s *Session, r *http.Request) error {
 		return err
 	}
 	if s.watch.over() { // while it was being recorded
-		return refusalOf(s.watch.cause())
+		return s.watch.cause()
 	}
 	return nil
 }

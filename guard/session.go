@@ -46,7 +46,7 @@ type Agent struct {
 // Done is closed when the session has ended, for whatever reason, or when it can
 // no longer be known whether it has. The context of a request of the session ends
 // at the same moment.
-func (s *Session) Done() <-chan struct{} { return s.watch.ctx.Done() }
+func (s *Session) Done() <-chan struct{} { return s.watch.ends() }
 
 // Has reports whether the session was lent a scope.
 func (s *Session) Has(scope string) bool { return slices.Contains(s.Scopes, scope) }

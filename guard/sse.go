@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -26,19 +25,28 @@ type event struct {
 var errStream = errors.New("the feed is not one of Server-Sent Events, or is too long for one")
 
 // events reads a stream. Lines end with LF or CRLF; a lone CR, which the standard
-// allows too, is an error here and not the end of a line.
+// allows too, is an error here and not the end of a line. All of it lies in one
+// piece: see watch.
 type events struct {
-	lines *bufio.Reader
-	data  []byte
+	from io.Reader
+	err  error  // that from has returned
+	data []byte // of the event
+	room [512]byte
+
+	read, filled int // in the buffer
+	buffer       [maxLine]byte
 }
 
-func newEvents(r io.Reader) *events { return &events{lines: bufio.NewReaderSize(r, maxLine)} }
+func newEvents(r io.Reader) *events { return &events{from: r} }
 
 // next returns the next event, a retry alone being one without a name. An event
 // that the stream's end cuts off is dropped, as the standard says.
 func (e *events) next() (event, error) {
 	var ev event
 	size, named := 0, false
+	if e.data == nil {
+		e.data = e.room[:0]
+	}
 	e.data = e.data[:0]
 	for {
 		line, err := e.line()
@@ -94,18 +102,39 @@ func nameOf(value []byte) string {
 	return string(value)
 }
 
-// line reads one line without its end; a stream's last one has to have one.
+// line reads one line without its end; a stream's last one has to have one. It is
+// valid until the next is read.
 func (e *events) line() ([]byte, error) {
-	line, err := e.lines.ReadSlice('\n')
-	if err != nil {
-		if errors.Is(err, bufio.ErrBufferFull) {
-			err = errStream
+	for seen := e.read; ; {
+		if at := bytes.IndexByte(e.buffer[seen:e.filled], '\n'); at >= 0 {
+			line := bytes.TrimSuffix(e.buffer[e.read:seen+at], []byte("\r"))
+			if e.read = seen + at + 1; bytes.IndexByte(line, '\r') >= 0 {
+				return nil, errStream
+			}
+			return line, nil
 		}
-		return nil, err
+		e.filled = copy(e.buffer[:], e.buffer[e.read:e.filled])
+		e.read, seen = 0, e.filled
+		if err := e.fill(); err != nil {
+			return nil, err
+		}
 	}
-	line = bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
-	if bytes.IndexByte(line, '\r') >= 0 {
-		return nil, errStream
+}
+
+// fill reads what there is, at least one byte.
+func (e *events) fill() error {
+	if e.filled == len(e.buffer) {
+		return errStream
 	}
-	return line, nil
+	for range 100 { // as for bufio, a reader that reads nothing so often is broken
+		if e.err != nil {
+			return e.err
+		}
+		var n int
+		n, e.err = e.from.Read(e.buffer[e.filled:])
+		if e.filled += n; n > 0 {
+			return nil
+		}
+	}
+	return io.ErrNoProgress
 }

@@ -52,7 +52,7 @@ func (g *Guard) admit(ctx context.Context, raw string) (*token, error) {
 		}
 	}
 	if t.watch.over() {
-		return nil, refusalOf(t.watch.cause())
+		return nil, t.watch.cause()
 	}
 	return t, nil
 }
@@ -148,13 +148,4 @@ func (g *Guard) replaced(before, after *ring) {
 	}
 	g.cache.clear()
 	g.ledger.doubt(func(w *watch) bool { return gone[w.keyID] })
-}
-
-// refusalOf makes a *Refusal of why a watch is over.
-func refusalOf(cause error) error {
-	var f *Refusal
-	if errors.As(cause, &f) {
-		return f
-	}
-	return ErrUnknown
 }

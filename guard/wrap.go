@@ -61,7 +61,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	s.Scopes, s.guard = slices.Clone(s.Scopes), g // a handler may do what it likes with its own
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(s.watch.ctx, func() { cancel(s.watch.cause()) })()
+	defer s.watch.leave(s.watch.begin(cancel))
 	next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, &s)))
 	return nil
 }

@@ -27,21 +27,23 @@ type crowd struct {
 	joined  int // ever: who comes is put into the next part
 	turn    int // the part that is told next
 	running bool
+	now     time.Time          // when it began to write what it writes
 	told    credentials.Cursor // what was shown to everybody
 	own     []byte             // what one member is told
 	shared  []byte             // what all are told who have come equally far
 }
 
-// member is a stream over a connection of its own.
+// member is a stream over a connection of its own. What an ending needs of it is
+// at the beginning: a thousand are looked at then, and none of them is warm.
 type member struct {
+	try   func([]byte) (int, error) // see promptly; while it is in the crowd
+	part  int                       // of the crowd
+	place int                       // in its part; -1: not in the crowd
 	stream
 
-	conn  net.Conn
-	try   func([]byte) (int, error) // see promptly
-	over  func()
-	end   *time.Timer
-	part  int // of the crowd
-	place int // in its part; -1: not in the crowd
+	conn net.Conn
+	over func()
+	end  *time.Timer
 }
 
 // close ends a stream. Whoever has taken it out of the crowd calls it, once.
@@ -66,6 +68,7 @@ func (c *crowd) join(m *member) bool {
 		return false
 	default:
 	}
+	c.now = time.Now()
 	m.part = c.joined % turns
 	m.place = len(c.parts[m.part])
 	c.parts[m.part] = append(c.parts[m.part], m)
@@ -112,6 +115,7 @@ func (c *crowd) run() {
 func (c *crowd) tell(due bool) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.now = time.Now()
 	v, changed := c.feed.Log.View()
 	if v.Cursor != c.told {
 		c.endings(v)
@@ -173,7 +177,7 @@ func (c *crowd) send(m *member, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	m.spoken = time.Now()
+	m.spoken = c.now
 	switch n, err := m.try(text); {
 	case err != nil:
 		c.remove(m)
@@ -185,13 +189,24 @@ func (c *crowd) send(m *member, text []byte) {
 	}
 }
 
-// each calls f for every member, which it may remove.
+// each calls f for every member, which it may remove: who came last first, so that
+// what lies beside one another in memory is looked at one after the other.
 func (c *crowd) each(f func(*member)) {
-	for p := range c.parts {
-		for i := len(c.parts[p]) - 1; i >= 0; i-- {
-			f(c.parts[p][i])
+	for i := c.longest() - 1; i >= 0; i-- {
+		for p := turns - 1; p >= 0; p-- {
+			if i < len(c.parts[p]) {
+				f(c.parts[p][i])
+			}
 		}
 	}
+}
+
+// longest is how many members the largest part has.
+func (c *crowd) longest() (n int) {
+	for _, part := range c.parts {
+		n = max(n, len(part))
+	}
+	return n
 }
 
 func (c *crowd) remove(m *member) {
@@ -202,9 +217,14 @@ func (c *crowd) remove(m *member) {
 	part[last] = nil
 	c.parts[m.part] = part[:last]
 	m.place = -1
+	m.try = gone
 	m.end.Stop()
 	c.n--
 }
+
+// gone stands for the connection of who is no member any more: it may be closed by
+// now, and its number be another's.
+func gone([]byte) (int, error) { return 0, net.ErrClosed }
 
 // finish ends a stream whose time is over.
 func (c *crowd) finish(m *member) {
@@ -220,6 +240,7 @@ func (c *crowd) finish(m *member) {
 func (c *crowd) keys() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.now = time.Now()
 	now := c.feed.otherKeys()
 	c.each(func(m *member) {
 		m.keys = now
@@ -231,6 +252,7 @@ func (c *crowd) keys() {
 func (c *crowd) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.now = time.Now()
 	c.each(func(m *member) {
 		c.send(m, []byte(hint()))
 		if m.place >= 0 {

@@ -98,3 +98,24 @@ func TestEachOfACrowdIsToldTheirs(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoHasLeftIsWrittenToNoMore: the number of a connection that is closed may be
+// another's.
+func TestWhoHasLeftIsWrittenToNoMore(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		l := w.connect("", "")
+		l.said()
+		var all []*member
+		c := &w.feed.crowd
+		c.mu.Lock()
+		c.each(func(m *member) { all = append(all, m) })
+		c.mu.Unlock()
+		if len(all) != 1 {
+			t.Fatalf("%d are in the crowd", len(all))
+		}
+		c.finish(all[0])
+		if n, err := all[0].try([]byte("x")); n != 0 || err == nil {
+			t.Errorf("who has left is written %d bytes, %v", n, err)
+		}
+	})
+}

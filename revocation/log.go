@@ -48,8 +48,10 @@ func (v View) After(n int64) []credentials.Ending {
 
 // NewLog makes a log that reads at least every poll.
 func NewLog(s *store.Store, poll time.Duration, now func() time.Time, log *slog.Logger) *Log {
-	return &Log{store: s, poll: poll, now: now, log: log, kick: make(chan struct{}, 1),
+	l := &Log{store: s, poll: poll, now: now, log: log, kick: make(chan struct{}, 1),
 		changed: make(chan struct{}), read: make(chan struct{})}
+	s.Hear(l.hear)
+	return l
 }
 
 // View is the log as it stands, and a channel that is closed when there are
@@ -134,24 +136,52 @@ func (l *Log) readOn(ctx context.Context) error {
 		// What was found is past a place in another epoch, or past one that is not
 		// there any more: a failover lost the last commits.
 		if v.Cursor.N != 0 && (at.Epoch != v.Cursor.Epoch || at.N < v.Cursor.N) {
-			l.set(View{Cursor: credentials.Cursor{Epoch: at.Epoch}})
+			l.set(func(View) View { return View{Cursor: credentials.Cursor{Epoch: at.Epoch}} })
 			continue
 		}
-		// Older views share the array: they end before what is appended.
-		next := View{Cursor: at, Endings: append(v.Endings, found...), Confirmed: begun}
 		more := len(found) == readAtOnce
-		if more {
-			next.Confirmed = v.Confirmed
-		}
-		if l.set(next); !more {
+		l.set(func(v View) View {
+			if v = v.readOn(at, found); !more {
+				v.Confirmed = begun
+			}
+			return v
+		})
+		if !more {
 			return nil
 		}
 	}
 }
 
-func (l *Log) set(v View) {
+// readOn is the log with what was read. Some of that may have been heard in the
+// meantime, and more.
+func (v View) readOn(at credentials.Cursor, found []credentials.Ending) View {
+	if v.Cursor.Epoch == at.Epoch {
+		found = View{Endings: found}.After(v.Cursor.N)
+		at.N = max(at.N, v.Cursor.N)
+	}
+	v.Cursor, v.Endings = at, append(v.Endings, found...)
+	return v
+}
+
+// hear takes what this node has committed, without reading it: where the log has
+// come to the place before it, nothing lies between. That says nothing of how fresh
+// the log is.
+func (l *Log) hear(after credentials.Cursor, endings []credentials.Ending) (taken bool) {
+	l.set(func(v View) View {
+		if taken = v.Cursor == after && !v.Confirmed.IsZero(); taken {
+			v.Cursor.N, v.Endings = endings[len(endings)-1].N, append(v.Endings, endings...)
+		}
+		return v
+	})
+	return taken
+}
+
+// set makes the log another. Older views share the array of the endings: they end
+// before what is appended, and nothing is appended but to the newest.
+func (l *Log) set(next func(View) View) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	v := next(l.at)
 	if v.Cursor != l.at.Cursor {
 		close(l.changed)
 		l.changed = make(chan struct{})
@@ -167,11 +197,12 @@ func (l *Log) forget() {
 	if l.store.Clock() != nil {
 		return
 	}
-	v, _ := l.View()
 	now := l.now()
 	over := func(e credentials.Ending) bool { return !e.NeededUntil.After(now) }
-	if slices.ContainsFunc(v.Endings, over) {
-		v.Endings = slices.DeleteFunc(slices.Clone(v.Endings), over)
-		l.set(v)
-	}
+	l.set(func(v View) View {
+		if slices.ContainsFunc(v.Endings, over) {
+			v.Endings = slices.DeleteFunc(slices.Clone(v.Endings), over)
+		}
+		return v
+	})
 }

@@ -10,7 +10,8 @@ import (
 
 // promptly returns how to write to a connection without waiting: what its buffer
 // in the kernel does not take is not written, and no error. It is nil for what is
-// no socket.
+// no socket. The connection has to be open whenever that is called: nothing of it
+// is looked at but the number that the kernel knows it by.
 func promptly(conn net.Conn) func([]byte) (int, error) {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
@@ -20,16 +21,18 @@ func promptly(conn net.Conn) func([]byte) (int, error) {
 	if err != nil {
 		return nil
 	}
-	return func(text []byte) (n int, err error) {
-		closed := raw.Write(func(fd uintptr) bool {
-			for n, err = syscall.Write(int(fd), text); errors.Is(err, syscall.EINTR); {
-				n, err = syscall.Write(int(fd), text)
-			}
-			return true // or it would wait
-		})
-		if errors.Is(err, syscall.EAGAIN) {
-			n, err = 0, nil
+	var fd int
+	if raw.Control(func(number uintptr) { fd = int(number) }) != nil {
+		return nil
+	}
+	return func(text []byte) (int, error) {
+		n, err := syscall.Write(fd, text)
+		for errors.Is(err, syscall.EINTR) {
+			n, err = syscall.Write(fd, text)
 		}
-		return max(n, 0), errors.Join(closed, err)
+		if errors.Is(err, syscall.EAGAIN) {
+			err = nil
+		}
+		return max(n, 0), err
 	}
 }

@@ -11,19 +11,19 @@ import (
 
 // stream is one connection: a place in the log, and what is to be written next.
 type stream struct {
-	write    func([]byte) error // in time, or not at all
 	audience string
+	epoch    string
+	sent     int64     // everything up to here has been written
+	due      bool      // a fresh event is to be written
+	spoken   time.Time // when anything was written last
+	buf      []byte
+
+	write    func([]byte) error // in time, or not at all
 	accepted time.Time
 	until    time.Time     // the end: within the last tenth of the bearer's life, at a moment of its own
 	keys     chan struct{} // the feed's, when it was last looked at
-
-	epoch  string
-	sent   int64     // everything up to here has been written
-	fresh  time.Time // the confirmation that was told last
-	due    bool      // a fresh event is to be written
-	spoken time.Time // when anything was written last
-	buf    []byte
-	err    error
+	fresh    time.Time     // the confirmation that was told last
+	err      error
 }
 
 // maxKept bounds the buffer that a stream keeps between writes, in bytes.

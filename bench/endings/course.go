@@ -57,7 +57,6 @@ func (c *course) signIn(ctx context.Context) (*session, error) {
 func (c *course) row(ctx context.Context, rate int) error {
 	n := max(1, min(most, int(c.during.Seconds()*float64(rate))))
 	sessions := make([]*session, n)
-	known := make([][]*guard.Session, len(c.apps))
 	for i := range sessions {
 		s, err := c.signIn(ctx)
 		if err != nil {
@@ -66,46 +65,61 @@ func (c *course) row(ctx context.Context, rate int) error {
 		defer s.client.Close()
 		sessions[i] = s
 	}
-	index := map[*app]int{}
-	for i, a := range c.apps {
-		index[a], known[i] = i, make([]*guard.Session, n)
-	}
-	err := c.all(func(a *app) (err error) {
-		for i, s := range sessions {
-			if known[index[a]][i], err = a.enter(ctx, s.request); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := c.all(func(a *app) error { return a.letAllIn(ctx, sessions) }); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, c.close)() // ends whoever waits
-	took := make([][]time.Time, len(c.apps))
 	var generator sync.WaitGroup
 	generator.Go(func() { c.revoke(ctx, sessions, rate) })
-	err = c.all(func(a *app) (err error) {
-		took[index[a]], err = a.refuse(sessions, known[index[a]])
-		return err
-	})
-	generator.Wait()
+	var err error
+	if c.ask {
+		err = c.all(func(a *app) (err error) {
+			a.refused, err = a.refuse(sessions)
+			return err
+		})
+	}
+	generator.Wait() // when the last is listed as applied, each guard has said so
 	for _, s := range sessions {
 		err = errors.Join(err, s.err)
 	}
 	if err != nil {
 		return err
 	}
-	c.print(rate, sessions, took)
+	err = c.all(func(a *app) error {
+		noted, err := a.watches.Load().all(ctx)
+		if err == nil && !c.ask {
+			a.refused = noted
+		}
+		if err == nil {
+			_, err = a.refuse(sessions)
+		}
+		return err
+	})
+	if err == nil {
+		c.print(rate, sessions)
+	}
+	return err
+}
+
+// letAllIn lets sessions in, and begins to note when they end.
+func (a *app) letAllIn(ctx context.Context, sessions []*session) error {
+	a.known = make([]*guard.Session, len(sessions))
+	for i, s := range sessions {
+		var err error
+		if a.known[i], err = a.enter(ctx, s.request); err != nil {
+			return err
+		}
+	}
+	a.await(a.known)
 	return nil
 }
 
 // refuse waits for the endings in the order in which they are asked for, and has
 // a request of each refused. Returned is when each had been.
-func (a *app) refuse(sessions []*session, known []*guard.Session) ([]time.Time, error) {
+func (a *app) refuse(sessions []*session) ([]time.Time, error) {
 	out := make([]time.Time, len(sessions))
 	for i, s := range sessions {
-		<-known[i].Done() // also when the guard is closed, because the time is over
+		<-a.known[i].Done() // also when the guard is closed, because the time is over
 		if got := a.ask(s.request); got.refusal == nil || got.refusal.Code != guard.ErrEnded.Code {
 			return nil, fmt.Errorf("a guard answers for an ended session: %+v", got)
 		}
@@ -186,11 +200,11 @@ func accepted(ctx context.Context, s *session, b *rig.Broker) error {
 	return err
 }
 
-func (c *course) print(rate int, sessions []*session, refused [][]time.Time) {
+func (c *course) print(rate int, sessions []*session) {
 	var took, replied, listed []time.Duration
 	for i, s := range sessions {
-		for _, at := range refused {
-			took = append(took, at[i].Sub(s.begun))
+		for _, a := range c.apps {
+			took = append(took, a.refused[i].Sub(s.begun))
 		}
 		if replied = append(replied, s.replied); s.listed > 0 {
 			listed = append(listed, s.listed)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valetkey/valetkey/bench/internal/rig"
@@ -18,6 +19,9 @@ import (
 type app struct {
 	guard   *guard.Guard
 	handler http.Handler
+	watches atomic.Pointer[watch]
+	known   []*guard.Session // of the row
+	refused []time.Time      // since when each is
 }
 
 // answer is what a request came to, without the work of writing a response.
@@ -34,15 +38,16 @@ func (a *answer) WriteHeader(int)             {}
 // newApp connects an instance to a node. The transport leads to that node,
 // whatever name it is asked for: the issuer's is the same for all.
 func newApp(ctx context.Context, b *rig.Broker, transport http.RoundTripper, name string) (*app, error) {
+	a := &app{}
 	g, err := guard.New(ctx, guard.Config{
 		Issuer: b.Issuer, Audience: "https://docs.bench.example/api", ClientID: "docs-api", ClientSecret: b.Secret, Instance: name,
-		HTTPClient: &http.Client{Transport: transport}, Logger: slog.New(slog.DiscardHandler),
+		HTTPClient: &http.Client{Transport: transport}, Logger: slog.New(slog.DiscardHandler), Now: a.now,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, f *guard.Refusal) { w.(*answer).refusal = f },
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &app{guard: g}
+	a.guard = g
 	a.handler = g.Wrap(g.Open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.(*answer).session, _ = guard.SessionFrom(r.Context())
 	})), nil)

@@ -17,6 +17,7 @@ type plan struct {
 	nodes     []int
 	rates     []int // revocations a second
 	during    time.Duration
+	ask       bool
 	idle      bool
 }
 
@@ -34,6 +35,7 @@ func main() {
 	nodes := flag.String("nodes", "1,3", "how many nodes, on PostgreSQL; SQLite has one")
 	rates := flag.String("rates", "1,100", "revocations a second, one row each")
 	flag.DurationVar(&p.during, "for", 5*time.Second, fmt.Sprintf("how long each row is measured; it is over after %d endings, too", most))
+	flag.BoolVar(&p.ask, "ask", false, "have each guard refuse a request as soon as it knows of an ending, by a goroutine of its own that waits for that")
 	flag.BoolVar(&p.idle, "idle", true, "measure what idle streams cost a node, too")
 	flag.Parse()
 	p.databases = strings.Split(*databases, ",")

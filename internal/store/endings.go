@@ -45,6 +45,7 @@ func (t *tx) number() error {
 		return err
 	}
 	rows := make([][]any, 0, k)
+	t.told.after = credentials.Cursor{Epoch: epoch, N: n - k}
 	var receipts [][]any
 	for i, s := range t.ended {
 		at := credentials.Cursor{Epoch: epoch, N: n - k + 1 + int64(i)}
@@ -53,8 +54,11 @@ func (t *tx) number() error {
 			tokens = ends
 		}
 		tokens = max(tokens, micros(s.EndedAt))
-		rows = append(rows, []any{at.Epoch, at.N, s.ID, s.Account.ID, s.Credential, string(s.Cause), micros(s.EndedAt),
-			held.audiences(s.ID), tokens + credentials.EndingMargin.Microseconds(), s.StatusIndex})
+		e := credentials.Ending{N: at.N, SID: s.ID, Account: s.Account.ID, Credential: s.Credential, Cause: s.Cause, EndedAt: fromMicros(micros(s.EndedAt)),
+			NeededUntil: fromMicros(tokens + credentials.EndingMargin.Microseconds()), Audiences: held.audiences(s.ID), StatusIndex: s.StatusIndex}
+		t.told.endings = append(t.told.endings, e)
+		rows = append(rows, []any{at.Epoch, e.N, e.SID, e.Account, e.Credential, string(e.Cause), micros(e.EndedAt),
+			strings.Join(e.Audiences, " "), micros(e.NeededUntil), e.StatusIndex})
 		receipts = append(receipts, t.s.receipts(s, held[s.ID], at, tokens)...)
 	}
 	if err := t.insert(intoEndings, rows); err != nil {
@@ -73,8 +77,7 @@ type holder struct{ client, audience string }
 // changed meanwhile comes several times, its newest last.
 type holders map[string][]holder
 
-func (h holders) audiences(sid string) string {
-	var out []string
+func (h holders) audiences(sid string) (out []string) {
 	seen := map[string]bool{}
 	for _, each := range h[sid] {
 		if !seen[each.audience] {
@@ -82,7 +85,7 @@ func (h holders) audiences(sid string) string {
 			out = append(out, each.audience)
 		}
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
 // holdersOf finds who held tokens. Its text is the same for each number of
@@ -153,8 +156,25 @@ func (s *Store) Endings(ctx context.Context, n int64, limit int) (at credentials
 	return at, out, err
 }
 
-// Wake is signalled when there may be endings that have not been read: by a
-// commit of this node, or a notice from another. One reader may wait on it, and
+// told are the endings of one transaction: all that there are between a place in
+// the log and the number of the last.
+type told struct {
+	after   credentials.Cursor
+	endings []credentials.Ending
+}
+
+// Hear has what a transaction of this node has ended told at once after its commit,
+// by whoever waits for the commit, to a function that is quick. It is told all that
+// there is between a place in the log and the last of the endings; because the order
+// of numbers is the order of commits, that is all that there is for whoever had come
+// to that place. Whoever had not returns false, and is woken to read. Hear is called
+// before anything ends.
+func (s *Store) Hear(f func(after credentials.Cursor, endings []credentials.Ending) bool) { s.hear = f }
+
+func (s *Store) tell(t told) bool { return s.hear != nil && s.hear(t.after, t.endings) }
+
+// Wake is signalled when there may be endings that have not been read or heard: by
+// a commit of this node, or a notice from another. One reader may wait on it, and
 // none may rely on it, because a notice can be lost.
 func (s *Store) Wake() <-chan struct{} { return s.wake }
 

@@ -41,6 +41,7 @@ type Store struct {
 	clients             map[string]Client
 	together            *together
 	wake                chan struct{} // holds one while there may be endings that nobody has read
+	hear                func(credentials.Cursor, []credentials.Ending) bool
 	clockBad            atomic.Bool
 	commits, statements atomic.Int64
 	limit               time.Duration                // of one verb

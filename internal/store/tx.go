@@ -20,6 +20,7 @@ type tx struct {
 	now   time.Time // taken after the last head row is held
 	heads []*head
 	ended []credentials.Session
+	told  told // once they are numbered
 
 	// Not careful, it takes what it inserts to be new; guessed: it has.
 	careful, guessed bool
@@ -141,7 +142,7 @@ func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
 			err = s.probe("COMMITTED")
 		}
 	}
-	if len(t.ended) > 0 { // it may be there also where the commit failed
+	if len(t.ended) > 0 && (err != nil || !s.tell(t.told)) { // it may be there also where the commit failed
 		s.woken()
 	}
 	if err != nil && !passing(err) && !errors.Is(err, errUndone) {
