@@ -129,7 +129,7 @@ func TestNothingOutlivesTheSessionsEnd(t *testing.T) {
 	}
 	refresh := first.text("refresh_token")
 	for _, before := range []time.Duration{20 * time.Minute, 12 * time.Minute, 4 * time.Minute, 5 * time.Second} {
-		w.pass(s.EndsAt.Sub(w.now()) - before)
+		w.freeze(s.EndsAt.Add(-before))
 		r := w.refresh("docs", refresh, "scope", "openid documents.read")
 		refresh = r.text("refresh_token")
 		n, _ := r.body["expires_in"].(float64)
@@ -139,7 +139,7 @@ func TestNothingOutlivesTheSessionsEnd(t *testing.T) {
 			t.Fatalf("%v before the end: %d, expires_in %v, exp %v and %v, end %d", before, r.Code, n, exp, id, s.EndsAt.Unix())
 		}
 	}
-	w.pass(s.EndsAt.Sub(w.now()))
+	w.freeze(s.EndsAt)
 	if r := w.refresh("docs", refresh); r.text("error") != "invalid_grant" {
 		t.Errorf("at the end: %d %s", r.Code, r.Body)
 	}
