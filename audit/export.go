@@ -10,35 +10,35 @@ import (
 	"time"
 )
 
-// Line is an entry as the verifiable export writes it, one JSON object a line.
+// line is an entry as the verifiable export writes it, one JSON object a line.
 // Digests, salts and hashes are base64 (RFC 4648 section 4).
-type Line struct {
+type line struct {
 	Chain    string                `json:"chain"`
 	Seq      int64                 `json:"seq"`
 	At       time.Time             `json:"at"` // RFC 3339, UTC, microseconds
 	Kind     string                `json:"kind"`
 	Facts    map[string]string     `json:"facts"`
-	Personal map[string]LineFields `json:"personal,omitempty"` // by person
+	Personal map[string]lineFields `json:"personal,omitempty"` // by person
 	Digests  map[string][]byte     `json:"digests,omitempty"`
 	Prev     []byte                `json:"prev,omitempty"`
 	Hash     []byte                `json:"hash"`
 }
 
-// LineFields is what an export says about one person in an entry; it is absent
+// lineFields is what an export says about one person in an entry; it is absent
 // once the person was erased.
-type LineFields struct {
+type lineFields struct {
 	Salt   []byte            `json:"salt"`
 	Fields map[string]string `json:"fields"`
 }
 
 // Export writes the entry as one line.
 func (e Entry) Export(w io.Writer) error {
-	l := Line{Chain: e.Chain, Seq: e.Seq, At: e.At, Kind: e.Kind, Facts: e.Facts, Digests: e.Digests, Prev: e.Prev, Hash: e.Hash}
+	l := line{Chain: e.Chain, Seq: e.Seq, At: e.At, Kind: e.Kind, Facts: e.Facts, Digests: e.Digests, Prev: e.Prev, Hash: e.Hash}
 	for _, p := range e.About {
 		if l.Personal == nil {
-			l.Personal = map[string]LineFields{}
+			l.Personal = map[string]lineFields{}
 		}
-		l.Personal[p.ID] = LineFields{Salt: p.Salt, Fields: p.Fields}
+		l.Personal[p.ID] = lineFields{Salt: p.Salt, Fields: p.Fields}
 	}
 	return json.NewEncoder(w).Encode(l)
 }
@@ -67,14 +67,11 @@ type Report struct {
 	Last    Head
 }
 
-// Verifier follows one chain, oldest entry first. It must start at entry 1.
-type Verifier struct{ report Report }
+// verifier follows one chain, oldest entry first. It must start at entry 1.
+type verifier struct{ report Report }
 
-// Report is what has been verified so far.
-func (v *Verifier) Report() Report { return v.report }
-
-// Add verifies that e follows what was added before. Its error is a *BrokenLink.
-func (v *Verifier) Add(e Entry) error {
+// add verifies that e follows what was added before. Its error is a *BrokenLink.
+func (v *verifier) add(e Entry) error {
 	last := v.report.Last
 	broken := func(format string, args ...any) error {
 		return &BrokenLink{Chain: e.Chain, Seq: e.Seq, Reason: fmt.Sprintf(format, args...)}
@@ -115,7 +112,7 @@ const maxLine = 1 << 20
 // Verify reads an export, oldest entry first, and verifies every link. A
 // broken one is a *BrokenLink that names the first.
 func Verify(r io.Reader) (Report, error) {
-	var v Verifier
+	var v verifier
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for n := 1; lines.Scan(); n++ {
@@ -126,7 +123,7 @@ func Verify(r io.Reader) (Report, error) {
 		if err != nil {
 			return v.report, fmt.Errorf("line %d is not an entry of an export: %w", n, err)
 		}
-		if err := v.Add(e); err != nil {
+		if err := v.add(e); err != nil {
 			var broken *BrokenLink
 			if errors.As(err, &broken) {
 				broken.Line = n
@@ -141,7 +138,7 @@ func Verify(r io.Reader) (Report, error) {
 }
 
 func parseLine(b []byte) (Entry, error) {
-	var l Line
+	var l line
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&l); err != nil {
