@@ -62,7 +62,7 @@ func (h *Handler) told(w http.ResponseWriter, r *http.Request, p person, did str
 		return
 	}
 	h.Cookies.Put(w, cookieDone, p.browser, did, doneLife)
-	h.onward(w, r, templates.OwnerPath)
+	h.onward(w, r)
 }
 
 // took takes what the form before this page did.

@@ -167,8 +167,8 @@ func (h *Handler) failed(ctx context.Context, path string, err error) {
 	h.Log.ErrorContext(ctx, "an owner's page could not be answered", "path", path, "error", err)
 }
 
-// onward leads to the page after a form, which tells what was done.
-func (h *Handler) onward(w http.ResponseWriter, r *http.Request, to string) {
+// onward leads from a form, or a sign-in, to the page that tells what was done.
+func (h *Handler) onward(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, templates.OwnerPath, http.StatusSeeOther)
 }

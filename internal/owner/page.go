@@ -156,7 +156,7 @@ func (h *Handler) you(p person, key, name string) string {
 func (h *Handler) older(w http.ResponseWriter, r *http.Request, p person) {
 	before, err := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	if err != nil || before < 1 {
-		h.onward(w, r, templates.OwnerPath)
+		h.onward(w, r)
 		return
 	}
 	events, err := h.events(r.Context(), p, before)

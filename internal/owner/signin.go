@@ -19,7 +19,7 @@ func (h *Handler) openDoor() {
 		return signin.Errand{Browser: browser}, nil
 	}
 	h.Door.Arrive = h.arrive
-	h.Door.Unrenewed = func(w http.ResponseWriter, r *http.Request, _ signin.Errand) { h.onward(w, r, templates.OwnerPath) }
+	h.Door.Unrenewed = func(w http.ResponseWriter, r *http.Request, _ signin.Errand) { h.onward(w, r) }
 	h.Door.Dress = func(signin.Errand, *templates.SignIn) {}
 }
 
@@ -31,7 +31,7 @@ func (h *Handler) errand(w http.ResponseWriter, r *http.Request) signin.Errand {
 // signIn asks who somebody is, by the connector that they chose.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 	if _, is := h.who(r); is {
-		h.onward(w, r, templates.OwnerPath)
+		h.onward(w, r)
 		return
 	}
 	h.Door.Ask(w, r, http.StatusOK, h.errand(w, r), r.URL.Query().Get("connector"), templates.SignIn{})
@@ -43,7 +43,7 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, e signin.Errand
 		return
 	}
 	h.Door.Remember(w, e.Browser, p)
-	h.onward(w, r, templates.OwnerPath)
+	h.onward(w, r)
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, _ person) {
