@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -97,19 +96,11 @@ func TestAGuessIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	w := open(t, storetest.Postgres(t))
 	thing := w.once(credentials.OnceProof, "key", "1")
-	begin, tries := w.engine.begin, 0
-	w.engine.begin = func(ctx context.Context) (transaction, error) {
-		tries++
-		q, err := begin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return cut{q.(*pipeline)}, nil
+	tries, back := w.through(func(q *pipeline) transaction { return cut{q} })
+	if err := w.UseOnce(t.Context(), thing); !errors.Is(err, credentials.ErrUnknownResult) || *tries != 1 {
+		t.Errorf("%d tries: %v", *tries, err)
 	}
-	if err := w.UseOnce(t.Context(), thing); !errors.Is(err, credentials.ErrUnknownResult) || tries != 1 {
-		t.Errorf("%d tries: %v", tries, err)
-	}
-	w.engine.begin = begin
+	back()
 	var sent []string
 	w.probe = func(statement string) error { sent = append(sent, brief(statement)); return nil }
 	if err := w.UseOnce(t.Context(), thing); err != nil {
@@ -160,19 +151,13 @@ func TestEveryStatementMayFailInTheDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, storetest.Postgres(t)).scene()
-			before, verb, begin := s.contents(), s.verbs()[name], s.engine.begin
+			before, verb := s.contents(), s.verbs()[name]
 			failed := 0
 			for at := 1; ; at++ {
 				until := at
-				s.engine.begin = func(ctx context.Context) (transaction, error) {
-					q, err := begin(ctx)
-					if err != nil {
-						return nil, err
-					}
-					return spoiled{q.(*pipeline), &until}, nil
-				}
+				_, back := s.through(func(q *pipeline) transaction { return spoiled{q, &until} })
 				err := verb(t.Context())
-				s.engine.begin = begin
+				back()
 				if err == nil {
 					break
 				}

@@ -17,6 +17,22 @@ func (c cut) commit() error {
 	return c.pipeline.commit()
 }
 
+// through has each transaction wrapped before a verb uses it; n counts those begun,
+// and back takes the wrapping away.
+func (w *world) through(wrap func(*pipeline) transaction) (n *int, back func()) {
+	begin := w.engine.begin
+	n = new(int)
+	w.engine.begin = func(ctx context.Context) (transaction, error) {
+		*n++
+		q, err := begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(q.(*pipeline)), nil
+	}
+	return n, func() { w.engine.begin = begin }
+}
+
 const twice = `INSERT INTO otp_used (person, step) VALUES ('sam', 1), ('sam', 1)`
 
 // TestWhatGoesAlongFails: an error of a statement that waited is told by the
@@ -70,20 +86,12 @@ func TestWhatGoesAlongFails(t *testing.T) {
 func TestLostAtTheEnd(t *testing.T) {
 	t.Parallel()
 	w := open(t, storetest.Postgres(t))
-	begin, tries := w.engine.begin, 0
-	w.engine.begin = func(ctx context.Context) (transaction, error) {
-		tries++
-		q, err := begin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return cut{q.(*pipeline)}, nil
-	}
+	tries, back := w.through(func(q *pipeline) transaction { return cut{q} })
 	insert := func(t *tx) error { return t.put(`INSERT INTO otp_used (person, step) VALUES ('sam', 1)`) }
-	if err := w.verb(t.Context(), insert); !errors.Is(err, credentials.ErrUnknownResult) || tries != 1 {
-		t.Errorf("%d tries: %v", tries, err)
+	if err := w.verb(t.Context(), insert); !errors.Is(err, credentials.ErrUnknownResult) || *tries != 1 {
+		t.Errorf("%d tries: %v", *tries, err)
 	}
-	w.engine.begin = begin
+	back()
 	other := w.beside(nil)
 	w.probe = func(statement string) error {
 		if statement == "COMMIT" {

@@ -67,14 +67,8 @@ func (w *world) trips() *int {
 	if w.engine.file {
 		return n
 	}
-	begin, look := w.engine.begin, w.engine.look
-	w.engine.begin = func(ctx context.Context) (transaction, error) {
-		q, err := begin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return traveller{q.(*pipeline), n}, nil
-	}
+	w.through(func(q *pipeline) transaction { return traveller{q, n} })
+	look := w.engine.look
 	w.engine.look = func(ctx context.Context, long bool, query string, args []any, scan func(row) error) error {
 		*n++
 		return look(ctx, long, query, args, scan)

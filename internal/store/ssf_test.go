@@ -10,9 +10,9 @@ import (
 )
 
 // stream makes a stream to which events are pushed.
-func (w *world) stream(client string) SSFStream {
+func (w *world) stream() SSFStream {
 	w.t.Helper()
-	s, made, err := w.CreateSSF(w.t.Context(), SSFStream{ID: credentials.NewID(), Client: client, Method: SSFPush, Endpoint: "https://x.example", Status: SSFEnabled}, 10)
+	s, made, err := w.CreateSSF(w.t.Context(), SSFStream{ID: credentials.NewID(), Client: "docs-api", Method: SSFPush, Endpoint: "https://x.example", Status: SSFEnabled}, 10)
 	if err != nil || !made {
 		w.t.Fatalf("made %v, %v", made, err)
 	}
@@ -42,7 +42,7 @@ func (w *world) gathered(s SSFStream, id string) credentials.Session {
 func TestALeaseKeepsAStreamForOne(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		s := w.stream("docs-api")
+		s := w.stream()
 		if due, err := w.SSFDue(ctx, 10); err != nil || len(due) != 0 {
 			t.Errorf("with nothing to push, %v is due: %v", due, err)
 		}
@@ -107,7 +107,7 @@ func TestALeaseKeepsAStreamForOne(t *testing.T) {
 func TestEachEndingBecomesOneEvent(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		s := w.stream("docs-api")
+		s := w.stream()
 		w.gathered(s, "acme")
 		before, err := w.SSFEvents(ctx, s.ID, time.Time{}, 10)
 		if err != nil || len(before) != 1 {
@@ -161,7 +161,7 @@ func TestEachEndingBecomesOneEvent(t *testing.T) {
 func TestNobodyHoldsTheLogForEver(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		s, other := w.stream("docs-api"), w.stream("docs-api")
+		s, other := w.stream(), w.stream()
 		w.gathered(s, "acme")
 		if _, _, err := w.GatherSSF(ctx, other.Client, other.ID, docsOnly, 10); err != nil {
 			t.Fatal(err)
