@@ -191,10 +191,10 @@ func (b *browser) do(method, address string, more ...string) page {
 }
 
 // open opens a page and goes wherever it is sent.
-func (b *browser) open(address string, more ...string) page {
+func (b *browser) open(address string) page {
 	b.s.t.Helper()
 	for range 10 {
-		p := b.do(http.MethodGet, address, more...)
+		p := b.do(http.MethodGet, address)
 		if p.to() == "" {
 			return p
 		}
