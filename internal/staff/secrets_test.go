@@ -49,7 +49,7 @@ func TestSecretsStayWhereTheyAreTyped(t *testing.T) {
 	}
 	asked := h.mint(globex, "support-pin")
 	typed["the PIN of a caller"] = asked.Secret.Reveal()
-	dana := h.atForm("dana") // who has tries left
+	dana := h.atForm() // who has tries left
 	dana.verify(globex, asked)
 	if !strings.Contains(dana.Page.URL, "/verified") {
 		t.Fatalf("nobody is verified: %d %s", dana.Page.Status, dana.Page.Text())

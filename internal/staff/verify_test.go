@@ -18,12 +18,12 @@ func (b *browser) verify(a credentials.Account, c credentials.Minted) {
 	b.Submit("/verify", "account", a.Handle, "pin", c.Secret.Reveal(), "reason", "ticket 4711")
 }
 
-// atForm is an agent in front of the form.
-func (h *house) atForm(username string) *browser {
+// atForm is Dana in front of the form.
+func (h *house) atForm() *browser {
 	h.t.Helper()
 	b := h.browser()
 	b.open(h.app("docs"))
-	b.login(username)
+	b.login("dana")
 	return b
 }
 
@@ -50,7 +50,7 @@ func (h *house) record() []audit.Entry {
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	b := h.atForm("dana")
+	b := h.atForm()
 	for policy, says := range map[string][]string{
 		"phone-pin":   {"The caller is who they say", "the PIN of Olivia Owner", "nobody else", "policy phone-pin", "ticket 4711", "Dana R."},
 		"support-pin": {"The caller speaks for Acme Corp", "that Olivia Owner made", "not bound to one person", "AC-100"},
@@ -113,7 +113,7 @@ func TestNotVerified(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
-			b, pin := h.atForm("dana"), h.mint(acme, "support-pin")
+			b, pin := h.atForm(), h.mint(acme, "support-pin")
 			c.before(h, b, &pin)
 			verified := strings.Count(strings.Join(h.kinds(), " "), credentials.RecordVerified)
 			b.verify(acme, pin)
@@ -132,7 +132,7 @@ func TestNotVerified(t *testing.T) {
 func TestTheAnswerIsTheAskers(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	b := h.atForm("dana")
+	b := h.atForm()
 	b.verify(acme, h.mint(acme, "support-pin"))
 	answer, _ := url.Parse(b.Page.URL)
 	see := func(b *browser, what string) {
@@ -143,7 +143,7 @@ func TestTheAnswerIsTheAskers(t *testing.T) {
 			t.Errorf("%s: %s", what, b.Page.Text())
 		}
 	}
-	see(h.atForm("dana"), "the same agent in another browser")
+	see(h.atForm(), "the same agent in another browser")
 	b.open(h.app("docs", "prompt", "login"))
 	b.login("erin")
 	see(b, "another agent in the same browser")
@@ -165,7 +165,7 @@ func TestOneFormTwoButtons(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
-			b, pin := h.atForm("dana"), h.mint(acme, "phone-pin")
+			b, pin := h.atForm(), h.mint(acme, "phone-pin")
 			_, fields := b.Form("pin")
 			fields.Set("account", acme.Handle)
 			fields.Set("pin", pin.Secret.Reveal())
@@ -199,7 +199,7 @@ func TestOneFormTwoButtons(t *testing.T) {
 func TestVerificationsAreTries(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	b, pin := h.atForm("dana"), h.mint(acme, "support-pin")
+	b, pin := h.atForm(), h.mint(acme, "support-pin")
 	page := b.Page
 	for i := range 5 {
 		b.Page = page
