@@ -184,9 +184,9 @@ func TestTheReasonStaysInside(t *testing.T) {
 			fresh := signintest.NewBrowser(t, w.server.URL, &w.tape)
 			for _, username := range []string{"uma", "vera"} {
 				fresh.Get(templates.OwnerPath)
-				fresh.Submit("username", "username", username, "password", password)
+				fresh.Submit("username", "username", username, "password", signintest.Password)
 				if fresh.Shows("code") {
-					code, err := totp.GenerateCode(verasTOTP, w.clock.Now())
+					code, err := totp.GenerateCode(signintest.TOTP, w.clock.Now())
 					if err != nil {
 						t.Fatal(err)
 					}

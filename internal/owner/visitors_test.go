@@ -38,22 +38,22 @@ func TestVisitorsWriteNothing(t *testing.T) {
 		b.Submit("username", "username", username, "password", "wrong")
 	}
 	b.Page = form
-	b.Submit("username", "username", "mallory", "password", password)
+	b.Submit("username", "username", "mallory", "password", signintest.Password)
 	if b.Page.Status != http.StatusForbidden || !b.Page.Says("You are none of those.") {
 		t.Errorf("somebody who may not: %d %s", b.Page.Status, b.Page.Text())
 	}
 	b.Page = form
-	b.Submit("username", "username", "vera", "password", password)
+	b.Submit("username", "username", "vera", "password", signintest.Password)
 	code := b.Page
 	b.Submit("code", "code", "000000x")
 	b.Page = form
-	b.Submit("username", "username", "olivia", "password", password)
+	b.Submit("username", "username", "olivia", "password", signintest.Password)
 	b.Get(templates.OwnerPath + "/live")
 	if written() {
 		t.Error("the broker has written")
 	}
 	b.Page = code
-	right, err := totp.GenerateCode(verasTOTP, w.clock.Now())
+	right, err := totp.GenerateCode(signintest.TOTP, w.clock.Now())
 	w.must(err)
 	if b.Submit("code", "code", right); !written() || !b.Page.Says("you are Vera") {
 		t.Errorf("the use of a code is not written: this test sees nothing; %s", b.Page.Text())
@@ -66,7 +66,7 @@ func TestSecretsAreInOneAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, storetest.SQLite(t))
 	b := w.signIn("olivia")
-	secrets := map[string]string{"the password": password, "the TOTP secret": verasTOTP}
+	secrets := map[string]string{"the password": signintest.Password, "the TOTP secret": signintest.TOTP}
 	for _, policy := range []string{"support-pin", "temporary-login"} {
 		b.Get(templates.OwnerPath)
 		page := b.Page
@@ -96,8 +96,8 @@ func TestSecretsAreInOneAnswer(t *testing.T) {
 	}
 	fresh := signintest.NewBrowser(t, w.server.URL, &w.tape)
 	fresh.Get(templates.OwnerPath)
-	fresh.Submit("username", "username", "vera", "password", password)
-	code, err := totp.GenerateCode(verasTOTP, w.clock.Now())
+	fresh.Submit("username", "username", "vera", "password", signintest.Password)
+	code, err := totp.GenerateCode(signintest.TOTP, w.clock.Now())
 	w.must(err)
 	secrets["the code"] = code
 	w.faults.Break("UseOTP")
@@ -163,7 +163,7 @@ func TestAnotherConnectorsAccount(t *testing.T) {
 	w.mintFor(taken, "two-day-pin")
 	b := signintest.NewBrowser(t, w.server.URL, &w.tape)
 	b.Get(templates.OwnerPath)
-	b.Submit("username", "username", "olivia", "password", password)
+	b.Submit("username", "username", "olivia", "password", signintest.Password)
 	if b.Page.Status != http.StatusForbidden || !b.Page.Says("another sign-in") || b.Cookies()["owner"] != "" {
 		t.Errorf("%d %s, cookies %v", b.Page.Status, b.Page.Text(), b.Cookies())
 	}

@@ -27,14 +27,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(storetest.Migrated(m, store.Migrate)) }
 
-// What owners sign in with. The hash costs little: what is tested here does not
-// depend on it.
-const (
-	password  = "staff-password-of-everybody"
-	hash      = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$Zg6YNf1eeU4OnLTjEm/s6nfQA0HDOPo0aSB+SUyX2m8" //nolint:gosec // of a password that only tests have
-	verasTOTP = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-)
-
 // world is a broker with owner's pages and a real store.
 type world struct {
 	t      *testing.T
@@ -129,9 +121,9 @@ func (w *world) people(issuer string) *connectors.Local {
 	}{{"olivia", "owner", acme}, {"uma", "user", acme}, {"lou", "guest", acme}, {"vera", "owner", acme}, {"mallory", "nobody", acme},
 		{"gus", "owner", globex}, {"hank", "owner", hooli}} {
 		local.People = append(local.People, connectors.Person{Username: p.username, Name: strings.ToUpper(p.username[:1]) + p.username[1:],
-			Claims: map[string][]string{"role": {p.role}}, PasswordHash: hash, Account: p.account})
+			Claims: map[string][]string{"role": {p.role}}, PasswordHash: signintest.PasswordHash, Account: p.account})
 	}
-	local.People[3].TOTP = verasTOTP
+	local.People[3].TOTP = signintest.TOTP
 	local.Allow = []credentials.ClaimRule{{Claim: "role", Values: []string{"owner", "user", "guest"}}}
 	return local
 }
@@ -162,7 +154,7 @@ func (w *world) signIn(username string) *signintest.Browser {
 	w.t.Helper()
 	b := signintest.NewBrowser(w.t, w.server.URL, &w.tape)
 	b.Get(templates.OwnerPath)
-	b.Submit("username", "username", username, "password", password)
+	b.Submit("username", "username", username, "password", signintest.Password)
 	if !b.Page.Says("Support access") || !b.Shows(templates.OwnerPath+"/sign-out") {
 		w.t.Fatalf("%s is not in: %d %s", username, b.Page.Status, b.Page.Text())
 	}

@@ -16,13 +16,6 @@ import (
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
-// What local people sign in with: it costs little, and only tests have it.
-const (
-	localPassword = "staff-password-of-everybody"
-	localHash     = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$Zg6YNf1eeU4OnLTjEm/s6nfQA0HDOPo0aSB+SUyX2m8" //nolint:gosec // of a password that only tests have
-	localTOTP     = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-)
-
 // withLocal adds people of the house's own to both doors, under the same id:
 // dana, and erin with a second factor.
 func withLocal(t *testing.T) *house {
@@ -37,8 +30,8 @@ func withLocal(t *testing.T) *house {
 	for _, p := range []*population{h.agents, h.owners} {
 		local := &connectors.Local{ID: "local", Name: "Local people", Issuer: h.url(""), Hasher: credentials.NewHasher(h.keys.Pepper()),
 			Tries: &connectors.Tries{Now: h.clock.Now}, OTP: kept, Now: h.clock.Now}
-		for _, person := range []connectors.Person{{Username: "dana"}, {Username: "erin", TOTP: localTOTP}, {Username: "otto"}} {
-			person.PasswordHash, person.Claims = localHash, map[string][]string{"groups": {"support"}}
+		for _, person := range []connectors.Person{{Username: "dana"}, {Username: "erin", TOTP: signintest.TOTP}, {Username: "otto"}} {
+			person.PasswordHash, person.Claims = signintest.PasswordHash, map[string][]string{"groups": {"support"}}
 			if person.Username == "otto" {
 				person.Claims = nil
 			}
@@ -55,7 +48,7 @@ func withLocal(t *testing.T) *house {
 
 func (h *house) otp() string {
 	h.t.Helper()
-	code, err := totp.GenerateCode(localTOTP, h.clock.Now())
+	code, err := totp.GenerateCode(signintest.TOTP, h.clock.Now())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -80,17 +73,17 @@ func TestLocalPeople(t *testing.T) {
 			t.Errorf("a wrong password: %d %s", b.Page.Status, b.Page.Text())
 		}
 		b.Page = form
-		b.Submit("username", "username", "otto", "password", localPassword)
+		b.Submit("username", "username", "otto", "password", signintest.Password)
 		if b.Page.Status != http.StatusForbidden || !b.Page.Says("You are none of those.") {
 			t.Errorf("somebody who may not: %d %s", b.Page.Status, b.Page.Text())
 		}
 		b.Page = form
-		b.Submit("username", "connector", "corp", "username", "dana", "password", localPassword)
+		b.Submit("username", "connector", "corp", "username", "dana", "password", signintest.Password)
 		if b.Page.Status != http.StatusOK || p.arrived.Load() != 0 {
 			t.Errorf("by a connector that has no passwords: %d %s", b.Page.Status, b.Page.Text())
 		}
 		b.Page = form
-		b.Submit("username", "username", "dana", "password", localPassword)
+		b.Submit("username", "username", "dana", "password", signintest.Password)
 		h.signedIn(b, "local:dana", "mine")
 		b.Get(p.begin(b, errand{}) + "&renew=1")
 		if h.signedIn(b, "local:dana", ""); len(h.issuer.Asked()) != 0 {
@@ -105,7 +98,7 @@ func TestHalfASignIn(t *testing.T) {
 	h := withLocal(t)
 	half := func(p *population, b *signintest.Browser) *signintest.Browser {
 		b.Get(p.begin(b, errand{Name: "mine"}) + "&connector=local")
-		b.Submit("username", "username", "erin", "password", localPassword)
+		b.Submit("username", "username", "erin", "password", signintest.Password)
 		if !b.Shows("code") {
 			t.Fatalf("no code is asked for: %s", b.Page.Text())
 		}

@@ -27,12 +27,9 @@ import (
 
 // What the staff sign in with. Sam has a second factor, Bob may not sign in.
 const (
-	staffPassword = "staff-password-of-everybody"
-	samTOTP       = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	staffPassword = signintest.Password
+	samTOTP       = signintest.TOTP
 )
-
-// staffHash costs little: what is tested here does not depend on it.
-const staffHash = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$Zg6YNf1eeU4OnLTjEm/s6nfQA0HDOPo0aSB+SUyX2m8" //nolint:gosec // of a password that only tests have
 
 // house is a broker with a real database, served to real browsers of ours.
 type house struct {
@@ -120,10 +117,10 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}},
 		Tries: &connectors.Tries{Now: h.clock.Now}, OTP: h.faults, Now: h.clock.Now,
 		People: []connectors.Person{
-			{Username: "sam", Name: "Sam Rivera", Claims: support, PasswordHash: staffHash, TOTP: samTOTP},
-			{Username: "dana", Name: "Dana R.", Claims: support, PasswordHash: staffHash},
-			{Username: "erin", Name: "Erin S.", Claims: support, PasswordHash: staffHash},
-			{Username: "bob", Name: "Bob", PasswordHash: staffHash},
+			{Username: "sam", Name: "Sam Rivera", Claims: support, PasswordHash: signintest.PasswordHash, TOTP: samTOTP},
+			{Username: "dana", Name: "Dana R.", Claims: support, PasswordHash: signintest.PasswordHash},
+			{Username: "erin", Name: "Erin S.", Claims: support, PasswordHash: signintest.PasswordHash},
+			{Username: "bob", Name: "Bob", PasswordHash: signintest.PasswordHash},
 		},
 	}}
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
