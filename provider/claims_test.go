@@ -11,11 +11,11 @@ import (
 	"github.com/valetkey/valetkey/provider"
 )
 
-// askFor asks for claims with prompt=none, in this session.
-func (w *world) askFor(client string, s credentials.Session, claims string, pairs ...string) url.Values {
+// askFor is docs asking for claims with prompt=none, in this session.
+func (w *world) askFor(s credentials.Session, claims string, pairs ...string) url.Values {
 	w.session = &s
 	defer func() { w.session = nil }()
-	return w.answered(w.get("/authorize", w.request(client, append(pairs, "claims", claims)...)))
+	return w.answered(w.get("/authorize", w.request("docs", append(pairs, "claims", claims)...)))
 }
 
 // standard are the standard claims in a token or reply.
@@ -108,7 +108,7 @@ func TestClaimsAreHonouredWhereTheyAreAskedFor(t *testing.T) {
 			got = w.post("/token", "docs", form("grant_type", "refresh_token", "refresh_token", got.text("refresh_token")))
 		}
 	}
-	if q := w.askFor("docs", s, `{"userinfo":{"name":null}}`, "scope", "documents.read"); q.Get("code") == "" {
+	if q := w.askFor(s, `{"userinfo":{"name":null}}`, "scope", "documents.read"); q.Get("code") == "" {
 		t.Errorf("without openid: %v", q)
 	}
 }
@@ -123,7 +123,7 @@ func TestMalformedClaimsAreRefused(t *testing.T) {
 		`{}{}`, `{"userinfo":{"name":null}`, "{\"userinfo\":{\"name\":null}}\x00", `{"id_token":{"sub":{"value":7}}}`, `{"id_token":{"acr":{"essential":"yes","value":"x"}}}`, `{"id_token":{"acr":{"essential":true,"values":"x"}}}`,
 		strings.Repeat(`{"a":`, 10) + "1" + strings.Repeat("}", 9), `{"a":"` + strings.Repeat("x", 2048) + `"}`,
 	} {
-		if q := w.askFor("docs", s, claims); q.Get("error") != "invalid_request" || q.Get("code") != "" {
+		if q := w.askFor(s, claims); q.Get("error") != "invalid_request" || q.Get("code") != "" {
 			t.Errorf("%.60s: %v", claims, q)
 		}
 	}
@@ -152,7 +152,7 @@ func TestASubjectThatIsAskedForIsTheOneOrNobody(t *testing.T) {
 		if tc.hint != "" {
 			pairs = append(pairs, "id_token_hint", tc.hint)
 		}
-		if q := w.askFor("docs", s, tc.claims, pairs...); q.Get("error") != tc.want || (q.Get("code") != "") != (tc.want == "") {
+		if q := w.askFor(s, tc.claims, pairs...); q.Get("error") != tc.want || (q.Get("code") != "") != (tc.want == "") {
 			t.Errorf("%s: %v", name, q)
 		}
 	}
@@ -183,7 +183,7 @@ func TestAnEssentialACRIsMetOrRefused(t *testing.T) {
 		"voluntary":               {pin, asks(false, byPassword), true},
 		"two places, one of them": {pin, `{"userinfo":{"acr":{"essential":true,"value":"` + byPIN + `"}},"id_token":{"acr":{"essential":true,"value":"` + byPassword + `"}}}`, false},
 	} {
-		q := w.askFor("docs", tc.session, tc.claims)
+		q := w.askFor(tc.session, tc.claims)
 		if met := q.Get("code") != ""; met != tc.met || !met && q.Get("error") != "unmet_authentication_requirements" {
 			t.Errorf("%s: %v", name, q)
 		}

@@ -20,7 +20,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	from := testkit.Chromium(t)
 	t.Run("follows what happens", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{pin("c1")}, Notice: templates.Notice{Text: "Done."}})
+		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{pin()}, Notice: templates.Notice{Text: "Done."}})
 		b := h.open(from, t, true)
 		b.says("[data-line]", "A PIN waits. Nobody is in")
 		b.do(chromedp.SendKeys(chromedp.CSS(`#ticket`), "T-47"), chromedp.Focus(chromedp.CSS(`[data-key=revoke]`)))
@@ -70,7 +70,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	})
 	t.Run("stands still under a finger", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, templates.Access{Open: []templates.Lent{pin("c1")}})
+		h := newHouse(t, templates.Access{Open: []templates.Lent{pin()}})
 		b := h.open(from, t, true)
 		ask[bool](b, `(() => { const now = Date.now(); Date.now = () => now; dispatchEvent(new PointerEvent("pointerdown")); return true; })()`)
 		h.is(http.StatusOK, func(a *templates.Access) { a.Open = nil })
@@ -82,7 +82,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 		b.says("[data-line]", "Nobody can get in")
 	})
 	t.Run("copies and keeps the secret", func(t *testing.T) {
-		l := pin("c1")
+		l := pin()
 		h := newHouse(t, templates.Access{Mint: ways(), Open: []templates.Lent{l},
 			Minted: &templates.Minted{Lent: l, Secret: "073915", Handle: "4821", Session: time.Hour, OneUse: true}})
 		b := h.open(from, t, true)
@@ -133,7 +133,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	})
 	t.Run("begins with the state and the button", func(t *testing.T) {
 		t.Parallel()
-		for _, a := range []templates.Access{{Mint: ways()}, {Mint: ways(), Open: []templates.Lent{pin("c1")}}} {
+		for _, a := range []templates.Access{{Mint: ways()}, {Mint: ways(), Open: []templates.Lent{pin()}}} {
 			b := newHouse(t, a).open(from, t, true)
 			if !ask[bool](b, `scrollY === 0 && document.querySelector(".generate").getBoundingClientRect().bottom <= innerHeight`) {
 				t.Error("on a telephone the button is not on the first screen")

@@ -173,8 +173,8 @@ func (b *tab) says(selector, text string) {
 	b.until(`((el) => el?.checkVisibility() && el.innerText.includes("` + text + `"))(document.querySelector("` + selector + `"))`)
 }
 
-func pin(id string) templates.Lent {
-	return templates.Lent{ID: id, Name: "Support PIN", PIN: true, By: "You", MadeAt: time.Now(), RedeemBy: time.Now().Add(15 * time.Minute), Tries: 5, Can: []string{"View documents"}}
+func pin() templates.Lent {
+	return templates.Lent{ID: "c1", Name: "Support PIN", PIN: true, By: "You", MadeAt: time.Now(), RedeemBy: time.Now().Add(15 * time.Minute), Tries: 5, Can: []string{"View documents"}}
 }
 
 func dana(sid string) templates.Visit {
