@@ -15,7 +15,7 @@ import (
 // Notice is something that Login has to say to a person.
 type Notice struct {
 	Status  int    // of HTTP
-	Code    string // for machines, such as session_ended
+	Code    string // for machines: a Refusal's, or one of the sign-in itself; docs/integrate.md lists them
 	Title   string
 	Text    string // what has happened, and what has not
 	Advice  string // what to do; may be empty

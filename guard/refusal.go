@@ -12,7 +12,8 @@ import (
 // Refusal is why a request was refused: what its caller is told. Codes are
 // no_token, malformed, wrong_type, wrong_issuer, wrong_audience, bad_signature,
 // expired, not_yet, session_ended, dpop_required and dpop_invalid (401);
-// insufficient_scope, wrong_account, undeclared_route and record_refused (403);
+// insufficient_scope, wrong_account, undeclared_route, record_refused and
+// cross_origin (403);
 // unknown_freshness and record_failed (503).
 type Refusal struct {
 	Status      int    // 401, 403 or 503
