@@ -75,7 +75,7 @@ func (s *Set) Access(w io.Writer, p Access) error {
 // state with its visits, what has just ended, what can still be used, the record. Nothing in it is
 // secret. The script puts each in the place of the one with the same data-part.
 func (s *Set) Live(w io.Writer, p Access) error {
-	return s.write(w, "access", "live", s.accessView(p))
+	return s.write(w, "live", s.accessView(p))
 }
 
 // Record writes one page of the record alone. Of p it shows Account, Handle,

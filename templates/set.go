@@ -81,7 +81,7 @@ type Asset struct {
 type Set struct {
 	brand  Brand
 	owners bool
-	pages  map[string]*template.Template
+	pages  *template.Template
 	assets map[string]Asset
 	style  string // URL paths, each with the hash of what is behind it
 	script string
@@ -113,7 +113,7 @@ func New(brand Brand) (*Set, error) {
 	s.ownerScript = s.add("owner", ".js", "text/javascript; charset=utf-8", ownerScriptText)
 	s.postScript = s.add("post", ".js", "text/javascript; charset=utf-8", postScriptText)
 	s.icon = s.add("icon", ".svg", "image/svg+xml", fillIcon(iconText, accent))
-	if s.pages, err = parsePages(); err != nil {
+	if s.pages, err = template.ParseFS(pageFiles, "pages/*.html"); err != nil {
 		return nil, fmt.Errorf("parse pages: %w", err)
 	}
 	return s, nil
@@ -183,27 +183,7 @@ func (s *Set) Script() []byte { return s.assets[s.script].Body }
 // immutable". The operator's logo is not among them: see [LogoPath].
 func (s *Set) Assets() map[string]Asset { return s.assets }
 
-// parsePages gives each page a copy of the layout of its own, because every
-// page defines the same block "main".
-func parsePages() (map[string]*template.Template, error) {
-	shared, err := template.ParseFS(pageFiles, "pages/layout.html", "pages/parts.html", "pages/state.html", "pages/mint.html")
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range []string{"sign-in", "code", "redeem", "summary", "verified", "access", "record", "failure", "leave", "signed-out", "form-post"} {
-		page, err := shared.Clone()
-		if err != nil {
-			return nil, err
-		}
-		if pages[name], err = page.ParseFS(pageFiles, "pages/"+name+".html"); err != nil {
-			return nil, err
-		}
-	}
-	return pages, nil
-}
-
-// view is what the layout sees; Page is for the block "main".
+// view is what a page is drawn from; Page is what it has of its own.
 type view struct {
 	Brand           Brand
 	Owners          bool
@@ -212,7 +192,7 @@ type view struct {
 	Styles, Scripts []string
 	Title           string
 	Trouble         bool // the page reports a problem: the title says so first
-	Wide            bool // there is more on it than one form
+	Home            bool // the owner's page: wider, and with a way to sign out
 	Page            any
 }
 
@@ -220,21 +200,21 @@ type view struct {
 // not leave half a page with a status of 200.
 func (s *Set) render(w io.Writer, name, title string, trouble bool, page any) error {
 	v := view{Brand: s.brand, Owners: s.owners, OwnerPath: OwnerPath, Logo: LogoPath, SignIn: s.signIn(), Icon: s.icon,
-		Styles: []string{s.style}, Scripts: []string{s.script}, Title: title, Trouble: trouble, Wide: name == "access", Page: page}
+		Styles: []string{s.style}, Scripts: []string{s.script}, Title: title, Trouble: trouble, Home: name == "access", Page: page}
 	if s.owners {
 		v.Styles, v.Scripts = append(v.Styles, s.ownerStyle), append(v.Scripts, s.ownerScript)
 	}
 	if name == "form-post" {
 		v.Scripts = []string{s.postScript}
 	}
-	return s.write(w, name, "layout", v)
+	return s.write(w, name+".html", v)
 }
 
-// write runs one block of a page.
-func (s *Set) write(w io.Writer, name, block string, data any) error {
+// write runs one template: a page is named by its file.
+func (s *Set) write(w io.Writer, name string, data any) error {
 	var b bytes.Buffer
-	if err := s.pages[name].ExecuteTemplate(&b, block, data); err != nil {
-		return fmt.Errorf("render %s of page %s: %w", block, name, err)
+	if err := s.pages.ExecuteTemplate(&b, name, data); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
 	}
 	_, err := w.Write(b.Bytes())
 	return err

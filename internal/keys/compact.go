@@ -17,6 +17,9 @@ import (
 // section 3.4).
 const p256 = 32
 
+// usualToken is the size that nearly every token is within, in bytes.
+const usualToken = 2 << 10
+
 // compact signs by ES256 what go-jose would make the same of: the protected
 // header of a key and type is always the same, and encoding it, and everything
 // around it, for each token costs as much as half a signature.
@@ -41,8 +44,8 @@ func newCompact(key *ecdsa.PrivateKey, id, typ string) (*compact, error) {
 // or, in a status list, the time.
 func (c *compact) sign(payload []byte) (string, error) {
 	encoding := base64.RawURLEncoding
-	out := make([]byte, 0, len(c.header)+encoding.EncodedLen(len(payload))+1+encoding.EncodedLen(2*p256))
-	out = encoding.AppendEncode(append(out, c.header...), payload)
+	out := append(make([]byte, 0, usualToken), c.header...) // on the stack
+	out = encoding.AppendEncode(out, payload)
 	sum := sha256.Sum256(out)
 	der, err := c.key.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
