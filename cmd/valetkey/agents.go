@@ -69,6 +69,11 @@ func listAgents(c *cobra.Command, file string) error {
 // withStore opens the configured database for a command that works beside a
 // running broker. It never changes the schema.
 func withStore(ctx context.Context, file string, f func(*store.Store) error) error {
+	return withStoreAs(ctx, file, func(*store.Options) {}, f)
+}
+
+// withStoreAs is withStore for a database that is opened in another way.
+func withStoreAs(ctx context.Context, file string, set func(*store.Options), f func(*store.Store) error) error {
 	cfg, err := config.Load(file)
 	if err != nil {
 		return err
@@ -77,7 +82,9 @@ func withStore(ctx context.Context, file string, f func(*store.Store) error) err
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(ctx, storeOptions(cfg, secrets))
+	o := storeOptions(cfg, secrets)
+	set(&o)
+	s, err := store.Open(ctx, o)
 	if err != nil {
 		return err
 	}

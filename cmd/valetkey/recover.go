@@ -5,8 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/valetkey/valetkey/internal/config"
-	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/internal/store"
 )
 
@@ -25,28 +23,15 @@ func recoverCommand() *cobra.Command {
 	var file string
 	return withConfig(&cobra.Command{Use: "recover", Short: "After a restore from backup: end everything", Long: recoverLong,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(file)
-			if err != nil {
-				return err
-			}
-			secrets, err := keys.LoadSecrets(string(cfg.Secrets))
-			if err != nil {
-				return err
-			}
-			o := storeOptions(cfg, secrets)
-			o.Recover = true
-			s, err := store.Open(c.Context(), o)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			done, err := s.Recover(c.Context())
-			if err != nil {
-				return fmt.Errorf("the recovery has not come to its end; run it again, and serve nothing until then: %w", err)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "in %d accounts: %d credentials revoked, %d sessions ended, %d tries closed\n"+
-				"tokens from before can no longer be verified; the new epoch is %s\n",
-				done.Accounts, done.Credentials, done.Sessions, done.Tries, done.Epoch)
-			return nil
+			return withStoreAs(c.Context(), file, func(o *store.Options) { o.Recover = true }, func(s *store.Store) error {
+				done, err := s.Recover(c.Context())
+				if err != nil {
+					return fmt.Errorf("the recovery has not come to its end; run it again, and serve nothing until then: %w", err)
+				}
+				fmt.Fprintf(c.OutOrStdout(), "in %d accounts: %d credentials revoked, %d sessions ended, %d tries closed\n"+
+					"tokens from before can no longer be verified; the new epoch is %s\n",
+					done.Accounts, done.Credentials, done.Sessions, done.Tries, done.Epoch)
+				return nil
+			})
 		}}, &file)
 }

@@ -13,15 +13,12 @@ import (
 
 	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/web"
 )
 
 const (
 	formatJSONL = "jsonl"
 	jsonLines   = "application/jsonl"
-	// exportBatch is how many entries of an export are held in memory.
-	exportBatch = 500
-	// exportTime is how long writing one batch to a slow client may take.
-	exportTime = time.Minute
 )
 
 type recordInput struct {
@@ -94,40 +91,29 @@ func (h *Handler) readRecord(ctx context.Context, in *recordInput) (*recordOutpu
 }
 
 // export streams the record from its first entry. What is read first decides
-// about the status. Should a later batch fail, the connection is cut: an
-// export that ends early must not look like a whole one.
+// about the status.
 func (h *Handler) export(ctx context.Context, account string, in *recordInput) (*recordOutput, error) {
 	if in.Cursor != "" {
 		return nil, invalid("query.cursor", "expected none: the export is whole")
 	}
-	batch, err := h.exported(ctx, account, 0)
+	read := func(after audit.Entry) ([]audit.Entry, error) {
+		return h.Reader.Record(ctx, account, credentials.RecordPage{After: after.Seq, Forward: true, Limit: web.ExportBatch})
+	}
+	first, err := read(audit.Entry{})
 	if err != nil {
 		return nil, h.outcome(ctx, err)
 	}
 	return &recordOutput{Body: func(out huma.Context) {
 		out.SetHeader("Content-Type", jsonLines)
 		_, w := humamux.Unwrap(out)
-		limit := http.NewResponseController(w)
-		for {
-			_ = limit.SetWriteDeadline(time.Now().Add(exportTime)) // where the writer has none, the server's holds
-			for _, e := range batch {
-				if err := e.Export(w); err != nil {
-					return // the client is gone
-				}
-			}
-			if len(batch) < exportBatch {
-				return
-			}
-			if batch, err = h.exported(ctx, account, batch[len(batch)-1].Seq); err != nil {
+		web.Export(w, first, func(last audit.Entry) ([]audit.Entry, error) {
+			batch, err := read(last)
+			if err != nil {
 				_ = h.internal(ctx, err)
-				panic(http.ErrAbortHandler)
 			}
-		}
+			return batch, err
+		})
 	}}, nil
-}
-
-func (h *Handler) exported(ctx context.Context, account string, after int64) ([]audit.Entry, error) {
-	return h.Reader.Record(ctx, account, credentials.RecordPage{After: after, Forward: true, Limit: exportBatch})
 }
 
 func entry(e audit.Entry) entryItem {

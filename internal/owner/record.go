@@ -4,10 +4,10 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -78,17 +78,12 @@ func (t *timeline) add(h *Handler, p person, x entry) {
 	}
 }
 
-const (
-	// exportBatch is how many entries of an export are held in memory.
-	exportBatch = 500
-	// exportTime is how long writing one batch to a slow browser may take.
-	exportTime = time.Minute
-)
-
-// export sends the whole record, oldest first. Should a later part fail, the
-// connection is cut: an export that ends early must not look like a whole one.
+// export sends the whole record, oldest first.
 func (h *Handler) export(w http.ResponseWriter, r *http.Request, p person) {
-	batch, err := h.exported(r.Context(), p, 0)
+	read := func(after audit.Entry) ([]audit.Entry, error) {
+		return h.Reader.Record(r.Context(), p.Account.ID, credentials.RecordPage{After: after.Seq, Forward: true, Limit: web.ExportBatch})
+	}
+	first, err := read(audit.Entry{})
 	if err != nil {
 		h.unavailable(w, r, err)
 		return
@@ -97,24 +92,11 @@ func (h *Handler) export(w http.ResponseWriter, r *http.Request, p person) {
 	w.Header().Set("Content-Disposition", `attachment; filename="support-access-record.jsonl"`)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	limit := http.NewResponseController(w)
-	for {
-		_ = limit.SetWriteDeadline(time.Now().Add(exportTime)) // where the writer has none, the server's holds
-		for _, e := range batch {
-			if err := e.Export(w); err != nil {
-				return // the browser is gone
-			}
-		}
-		if len(batch) < exportBatch {
-			return
-		}
-		if batch, err = h.exported(r.Context(), p, batch[len(batch)-1].Seq); err != nil {
+	web.Export(w, first, func(last audit.Entry) ([]audit.Entry, error) {
+		batch, err := read(last)
+		if err != nil {
 			h.failed(r.Context(), r.URL.Path, err)
-			panic(http.ErrAbortHandler)
 		}
-	}
-}
-
-func (h *Handler) exported(ctx context.Context, p person, after int64) ([]audit.Entry, error) {
-	return h.Reader.Record(ctx, p.Account.ID, credentials.RecordPage{After: after, Forward: true, Limit: exportBatch})
+		return batch, err
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -107,12 +108,12 @@ func TestExport(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, storetest.SQLite(t))
 	b := w.signIn("olivia")
-	for range exportBatch + 1 {
+	for range web.ExportBatch + 1 {
 		w.mintFor(acme, "temporary-login")
 	}
 	b.Get(templates.OwnerPath + "/record.jsonl")
 	report, err := audit.Verify(strings.NewReader(b.Page.Body))
-	if err != nil || report.Entries != exportBatch+1 {
+	if err != nil || report.Entries != web.ExportBatch+1 {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	w.faults.BreakLater("Record", 1)
