@@ -54,14 +54,14 @@ func places(first, n int) string {
 // endAll ends every live session that a query finds.
 func (t *tx) endAll(query string, cause credentials.Cause, by credentials.Mark, args ...any) error {
 	var live []credentials.Session
-	err := t.each(query, func(r row) error {
-		s, err := scanSession(r)
-		live = append(live, s)
-		return err
-	}, args...)
-	if err != nil {
+	if err := t.each(query, gather(&live), args...); err != nil {
 		return err
 	}
+	return t.endEach(live, cause, by)
+}
+
+// endEach ends live sessions of held accounts.
+func (t *tx) endEach(live []credentials.Session, cause credentials.Cause, by credentials.Mark) error {
 	if err := t.markEnded(live, cause); err != nil {
 		return err
 	}

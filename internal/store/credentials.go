@@ -76,6 +76,10 @@ func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.M
 		if err := t.holdSoon(account); err != nil {
 			return err
 		}
+		var live []credentials.Session
+		if err := t.soon(liveOfOne, gather(&live), id); err != nil {
+			return err
+		}
 		c, err := t.credential(account, id)
 		if err != nil {
 			return err
@@ -83,7 +87,7 @@ func (s *Store) Revoke(ctx context.Context, account, id string, by credentials.M
 		if err := t.revoke(c, by); err != nil {
 			return err
 		}
-		return t.endAll(liveOfOne, credentials.CauseRevoked, by, id)
+		return t.endEach(live, credentials.CauseRevoked, by)
 	})
 }
 

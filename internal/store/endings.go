@@ -96,6 +96,7 @@ func selectHolders(n int) string {
 	return `SELECT sid, client, audience FROM grants WHERE sid IN (` + places(1, n) + `) GROUP BY sid, client, audience ORDER BY sid, client, max(at)`
 }
 
+// holders are complete by the time that the next statement returns.
 func (t *tx) holders() (holders, error) {
 	out := holders{}
 	for left := t.ended; len(left) > 0; {
@@ -111,7 +112,7 @@ func (t *tx) holders() (holders, error) {
 			}
 		}
 		left = left[min(n, len(left)):]
-		err := t.each(holdersOf[n], func(r row) error {
+		err := t.soon(holdersOf[n], func(r row) error {
 			var sid string
 			var h holder
 			err := r.Scan(&sid, &h.client, &h.audience)

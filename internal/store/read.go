@@ -62,11 +62,7 @@ func (s *Store) Credentials(ctx context.Context, account string, p credentials.P
 
 // Sessions implements credentials.Reader.
 func (s *Store) Sessions(ctx context.Context, account string, p credentials.Page) (out []credentials.Session, err error) {
-	err = s.query(ctx, listSessions, []any{account, from(p), p.ID, p.Limit}, func(r row) error {
-		found, err := scanSession(r)
-		out = append(out, found)
-		return err
-	})
+	err = s.query(ctx, listSessions, []any{account, from(p), p.ID, p.Limit}, gather(&out))
 	return out, err
 }
 

@@ -36,6 +36,15 @@ func scanSession(r row, more ...any) (credentials.Session, error) {
 	return s, err
 }
 
+// gather appends every session that a query finds.
+func gather(out *[]credentials.Session) func(row) error {
+	return func(r row) error {
+		s, err := scanSession(r)
+		*out = append(*out, s)
+		return err
+	}
+}
+
 const insertSession = `INSERT INTO sessions (sid, attempt, account, account_name, handle, credential, kind, policy, agent,
 agent_issuer, agent_sub, agent_name, agent_email, connector, scopes, ticket, reason, contact, email, owner_sub,
 opened_at, ends_at, idle, active_at, due_at, auth_time, amr, ended_at, cause, status_index)

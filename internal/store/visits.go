@@ -47,11 +47,7 @@ func (s *Store) Visits(ctx context.Context, account string, limit int) (out []cr
 
 // Over implements credentials.Reader.
 func (s *Store) Over(ctx context.Context, account string, since time.Time, limit int) (out []credentials.Session, err error) {
-	err = s.query(ctx, listOver, []any{account, micros(since), limit}, func(r row) error {
-		found, err := scanSession(r)
-		out = append(out, found)
-		return err
-	})
+	err = s.query(ctx, listOver, []any{account, micros(since), limit}, gather(&out))
 	return out, err
 }
 
