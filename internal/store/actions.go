@@ -18,10 +18,10 @@ func scanning(found *bool, into ...any) func(row) error {
 }
 
 const (
-	accountOfSession = `SELECT account FROM sessions WHERE sid = $1`
-	heldScopes       = `SELECT DISTINCT scope FROM grants WHERE sid = $1 AND audience = $2`
-	insertAction     = `INSERT INTO actions (audience, id, chain, digest, seq, refused) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
-	selectAction     = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3 AND digest = $4`
+	holdActed    = `SELECT ` + headColumns + ` FROM accounts WHERE id = (SELECT account FROM sessions WHERE sid = $1)` // by tx.holdBy
+	heldScopes   = `SELECT DISTINCT scope FROM grants WHERE sid = $1 AND audience = $2`
+	insertAction = `INSERT INTO actions (audience, id, chain, digest, seq, refused) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`
+	selectAction = `SELECT seq, refused FROM actions WHERE audience = $1 AND id = $2 AND chain = $3 AND digest = $4`
 )
 
 // Why the broker refused an action, as the action's row and entry keep it.
@@ -32,19 +32,11 @@ const (
 
 // Act implements credentials.Store.
 func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acted, error) {
-	var account string
-	found := false
-	if err := s.query(ctx, accountOfSession, []any{a.SID}, scanning(&found, &account)); err != nil {
-		return credentials.Acted{}, err
-	}
-	if !found {
-		return credentials.Acted{}, credentials.ErrNotAudience // an unknown sid tells no more than a foreign one
-	}
 	var out credentials.Acted
 	err := s.guarded(ctx, func(t *tx) error {
 		out = credentials.Acted{}
 		held, granted := false, []string{}
-		err := t.holdSoon(account)
+		err := t.holdBy(holdActed, a.SID)
 		if err == nil {
 			err = t.soon(heldScopes, func(r row) error {
 				var scope string
@@ -57,8 +49,8 @@ func (s *Store) Act(ctx context.Context, a credentials.Action) (credentials.Acte
 			return err
 		}
 		session, ended, err := t.live(a.SID)
-		if err == nil && !held {
-			err = credentials.ErrNotAudience
+		if errors.Is(err, credentials.ErrNotFound) || err == nil && !held {
+			err = credentials.ErrNotAudience // an unknown sid tells no more than a foreign one
 		}
 		if err != nil {
 			return err
