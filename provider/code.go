@@ -56,7 +56,7 @@ func proves(verifier, challenge string) bool {
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	hashed := base64.RawURLEncoding.EncodeToString(sum[:])
-	return challengeForm.MatchString(verifier) && subtle.ConstantTimeCompare([]byte(hashed), []byte(challenge)) == 1
+	return verifies(verifier) && subtle.ConstantTimeCompare([]byte(hashed), []byte(challenge)) == 1
 }
 
 // clockLeeway is how far ahead of this node's clock another one's may be.
