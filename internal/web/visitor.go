@@ -10,30 +10,47 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 )
 
 // visit is what is known of a request before anybody looks at it.
-type visit struct{ id, address string }
+type visit struct {
+	address string
+	naming  sync.Once
+	id      string // given when it is first asked for: few requests fail
+}
 
 type visitKey struct{}
 
-func visitOf(ctx context.Context) visit {
-	v, _ := ctx.Value(visitKey{}).(visit)
+func visitOf(ctx context.Context) *visit {
+	v, _ := ctx.Value(visitKey{}).(*visit)
 	return v
 }
 
 // RequestID is the id under which this request's errors are logged.
-func RequestID(ctx context.Context) string { return visitOf(ctx).id }
+func RequestID(ctx context.Context) string {
+	v := visitOf(ctx)
+	if v == nil {
+		return ""
+	}
+	v.naming.Do(func() { v.id = rand.Text()[:12] })
+	return v.id
+}
 
 // Address is the visitor's address, or the nearest one that can be believed.
-func Address(ctx context.Context) string { return visitOf(ctx).address }
+func Address(ctx context.Context) string {
+	if v := visitOf(ctx); v != nil {
+		return v.address
+	}
+	return ""
+}
 
 // Visitor gives each request an id and its visitor's address, and turns a panic
 // into an error page. X-Forwarded-For is believed only as far as trusted
 // proxies wrote it; no other header of the kind is read.
 func (p *Pages) Visitor(trusted []netip.Prefix, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := context.WithValue(r.Context(), visitKey{}, visit{rand.Text()[:12], addressOf(r, trusted)})
+		ctx := context.WithValue(r.Context(), visitKey{}, &visit{address: addressOf(r, trusted)})
 		r = r.WithContext(ctx)
 		defer func() {
 			cause := recover()

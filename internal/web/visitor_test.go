@@ -57,7 +57,13 @@ func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	p, _ := newPages(t)
 	seen := map[string]bool{}
-	h := p.Visitor(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen[RequestID(r.Context())] = true }))
+	h := p.Visitor(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		id := RequestID(r.Context())
+		if again := RequestID(r.Context()); again != id {
+			t.Errorf("a request has two ids: %q and %q", id, again)
+		}
+		seen[id] = true
+	}))
 	for range 3 {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("X-Request-Id", "of the visitor")
