@@ -40,7 +40,7 @@ func (g *Guard) Payload(ctx context.Context, raw, typ string, algs ...string) ([
 	return g.payload(ctx, raw, typ, algs...)
 }
 func (g *Guard) Carry(source func(*http.Request) (string, bool)) {
-	g.carry(tokenSource{source, func(string) bool { return false }})
+	g.source.Store(&tokenSource{source, func(string) bool { return false }})
 }
 func (g *Guard) Fresh() bool                    { return g.isFresh(g.clock.read()) }
 func (g *Guard) End(sid string)                 { g.end(sid) }

@@ -203,8 +203,8 @@ func (g *Guard) rest(ctx context.Context) {
 }
 
 // carry sets where else than in the Authorization header a support token is
-// found, before the guard serves.
-func (g *Guard) carry(source tokenSource) { g.source.Store(&source) }
+// found, before the guard serves; false says that something else has said so.
+func (g *Guard) carry(source tokenSource) bool { return g.source.CompareAndSwap(nil, &source) }
 
 // tokenSource finds the support token that a browser carries, and knows the keys
 // that such tokens may be bound to.

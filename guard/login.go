@@ -95,7 +95,9 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	g.carry(tokenSource{l.carried, l.prover.holds})
+	if !g.carry(tokenSource{l.carried, l.prover.holds}) {
+		return nil, errors.New("guard: this guard has a login already: one guard has one login, so make another guard for another")
+	}
 	g.cfg.Refuse = l.refuser(g.cfg.Refuse)
 	return l, nil
 }

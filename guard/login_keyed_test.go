@@ -169,7 +169,12 @@ func TestSessionsGoOnWhenKeysChange(t *testing.T) {
 	inBank(t, nil, func(s *site) {
 		s.broker.GiveRefreshTokens(true)
 		b := s.enter()
+		_ = s.guard.Close() // the app starts again
 		var err error
+		if s.guard, err = guard.New(s.t.Context(), s.config); err != nil {
+			s.t.Fatal(err)
+		}
+		synctest.Wait()
 		if s.login, err = guard.NewLogin(s.guard, guard.LoginConfig{RedirectURI: siteURL + "/support/callback", Scopes: []string{"documents.read"},
 			Keys: [][]byte{bytes.Repeat([]byte{8}, 32), cookieKey}, PAR: true, DPoP: true}); err != nil {
 			s.t.Fatal(err)

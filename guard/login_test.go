@@ -338,8 +338,13 @@ func TestLoginConfig(t *testing.T) {
 	for _, to := range []string{"http://127.0.0.1:8500/cb", "http://localhost/cb", "http://[::1]:80/cb", "https://docs.example/"} {
 		config := good()
 		config.RedirectURI = to
-		if _, err := guard.NewLogin(g, config); err != nil {
+		another, err := guard.New(t.Context(), broker.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := guard.NewLogin(another, config); err != nil {
 			t.Errorf("%s: %v", to, err)
 		}
+		_ = another.Close()
 	}
 }

@@ -23,6 +23,7 @@ import (
 type site struct {
 	t      *testing.T
 	broker *guardtest.Broker
+	config guard.Config // of the guard
 	guard  *guard.Guard
 	login  *guard.Login
 	app    http.Handler
@@ -51,6 +52,7 @@ func newSite(t *testing.T, change func(*guard.LoginConfig), demands ...func(*gua
 		demand(s.broker, &own)
 	}
 	own.HTTPClient = &http.Client{Transport: wire{s}}
+	s.config = own
 	if s.guard, err = guard.New(t.Context(), own); err != nil {
 		t.Fatal(err)
 	}

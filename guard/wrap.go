@@ -54,7 +54,7 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		return err
 	}
 	if g.declared(next, r) == nil {
-		g.log.InfoContext(r.Context(), "guard: a support session asked for a route that declares nothing", "method", r.Method, "path", r.URL.Path, "sid", shared.ID)
+		g.log.InfoContext(r.Context(), "guard: a support session asked for a route that declares nothing by this guard: Require or Open of the guard that wraps it is to be outermost", "method", r.Method, "path", r.URL.Path, "sid", shared.ID)
 		return errUndeclared
 	}
 	s := *shared

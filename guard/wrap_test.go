@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,9 @@ func TestUndeclaredRouteNeverRuns(t *testing.T) {
 		for _, path := range []string{"/undeclared", "/inner/not", "/account-only", "/around", "/another-guard", "/nothing", "//undeclared", "/inner"} {
 			w.want(w.request("GET", path, token), 403, "undeclared_route")
 			w.want(w.request("POST", path, token), 403, "undeclared_route")
+			if !strings.Contains(w.log.String(), "declares nothing by this guard") { // another's Require is none
+				w.Errorf("%s: the log does not say whose Require is missing", path)
+			}
 		}
 		if w.ran.Load() != 0 {
 			w.Fatal("a handler of an undeclared route ran")
