@@ -107,7 +107,7 @@ func TestOwnersPageInABrowser(t *testing.T) {
 	})
 	t.Run("does not call used what ran out", func(t *testing.T) {
 		t.Parallel()
-		l := pin("c1")
+		l := pin()
 		h := newHouse(t, templates.Access{Open: []templates.Lent{l},
 			Minted: &templates.Minted{Lent: l, Secret: "073915", Handle: "4821", Session: time.Hour, OneUse: true}})
 		b := h.open(from, t, true)
