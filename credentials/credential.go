@@ -119,11 +119,11 @@ func (c *Credential) MissTicket() {
 // credential asks for: the whole ticket, without regard to case, standing by
 // itself. A credential without ticket asks for nothing.
 func (c Credential) Names(reason string) bool {
-	want := strings.ToLower(strings.TrimSpace(c.Ticket))
+	want := strings.ToLower(strings.TrimSpace(asWritten(c.Ticket)))
 	if want == "" {
 		return true
 	}
-	said := strings.ToLower(reason)
+	said := strings.ToLower(asWritten(reason))
 	for from := 0; ; {
 		i := strings.Index(said[from:], want)
 		if i < 0 {
@@ -135,6 +135,18 @@ func (c Credential) Names(reason string) bool {
 		}
 		from = start + 1
 	}
+}
+
+// asWritten leaves out what turns text around. It is not seen, it comes along
+// when somebody copies from a page written from right to left, and it can make
+// a text look like another one.
+func asWritten(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // touchesWord reports whether s continues a word at its end (or its start).

@@ -22,6 +22,7 @@ func TestNames(t *testing.T) {
 		{"", "", true}, {"  ", "anything", true}, {"T-4711", "", false}, {"T-4711", "T-4711", true}, {"T-4711", "about (t-4711), again", true},
 		{"T-4711", "T-47110", false}, {"T-4711", "XT-4711", false}, {"T-4711", "T-47110 and T-4711", true}, {"T-4711", "T-471", false},
 		{" 42 ", "ticket #42.", true}, {"42", "142 420 4-2", false}, {"42", "é42", false}, {"42", "42é", false}, {"aa", "aaa aa", true},
+		{"\u200e4711\u200e", "4711", true}, {"4711", "\u2067ticket\u2069 \u20674711\u2069", true}, {"4711", "\u202e1174", false},
 	} {
 		if got := (Credential{Ticket: tc.ticket}).Names(tc.reason); got != tc.want {
 			t.Errorf("%q names ticket %q: %v, want %v", tc.reason, tc.ticket, got, tc.want)
@@ -46,7 +47,7 @@ func TestFolding(t *testing.T) {
 			t.Errorf("FoldEmail(%q) = %q", in, got)
 		}
 	}
-	for in, want := range map[string]string{"a\r\nb\x00\u2028c": "a  b  c", " x ": "x", "\xffok": "ok", strings.Repeat("é", 400): strings.Repeat("é", 300)} {
+	for in, want := range map[string]string{"a\r\nb\x00\u2028c": "a  b  c", " x ": "x", "\xffok": "ok", "4711 \u202ekcis\u2069 \u200fא": "4711 kcis א", strings.Repeat("é", 400): strings.Repeat("é", 300)} {
 		if got := cleanReason(in); got != want {
 			t.Errorf("cleanReason(%q) = %q", in, got)
 		}

@@ -125,14 +125,15 @@ func (r *Redeemer) Password(ctx context.Context, attempt string, agent *Agent, e
 	})
 }
 
-// cleanReason keeps what can be shown on a line.
+// cleanReason keeps what can be shown on a line, in the order it is written: the
+// owner is to read what was typed, and not what it can be made to look like.
 func cleanReason(reason string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(reason, ""))
+	}, asWritten(strings.ToValidUTF8(reason, "")))
 	runes := []rune(strings.TrimSpace(clean))
 	if len(runes) > maxReason {
 		runes = runes[:maxReason]

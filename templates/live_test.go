@@ -101,6 +101,23 @@ func TestOwnersPageInABrowser(t *testing.T) {
 		if ask[bool](b, `document.querySelector("[data-minted]").innerText.includes("left to use it")`) {
 			t.Error("what can no longer be used still has time left")
 		}
+		if !ask[bool](b, `!["Read both", "One use", "Cancel PIN"].some((words) => document.querySelector("[data-minted]").innerText.includes(words))`) {
+			t.Error("the page tells how to use what can no longer be used")
+		}
+	})
+	t.Run("does not call used what ran out", func(t *testing.T) {
+		t.Parallel()
+		l := pin()
+		h := newHouse(t, templates.Access{Open: []templates.Lent{l},
+			Minted: &templates.Minted{Lent: l, Secret: "073915", Handle: "4821", Session: time.Hour, OneUse: true}})
+		b := h.open(from, t, true)
+		h.is(http.StatusOK, func(a *templates.Access) { a.Open = nil })
+		ask[bool](b, later)
+		b.says("[data-line]", "Nobody can get in")
+		b.says(".clock", "It can no longer be used. Make a new one")
+		if !ask[bool](b, `document.querySelector("[data-gone]").hidden`) {
+			t.Error("the owner is told that somebody used what nobody used")
+		}
 	})
 	t.Run("copies both of a login", func(t *testing.T) { // after the PIN: there is one clipboard
 		l := templates.Lent{ID: "c2", Name: "Temporary login", Email: "guest-1@support.example", MadeAt: time.Now(), RedeemBy: time.Now().Add(time.Hour)}

@@ -16,7 +16,7 @@ type mintedView struct {
 
 func newMinted(m Minted, now time.Time) mintedView {
 	v := mintedView{Minted: m, Shown: m.Secret, Made: newClock(m.MadeAt, now), Ends: newClock(m.RedeemBy, now),
-		Valid: int(m.RedeemBy.Sub(m.MadeAt).Seconds()), Stay: Span(m.Session)}
+		Valid: int(m.RedeemBy.Sub(m.MadeAt).Seconds()), Stay: Span(m.longest())}
 	v.Left = min(max(int(m.RedeemBy.Sub(now).Seconds()), 0), v.Valid)
 	if m.Again {
 		v.Shown = ""
@@ -30,6 +30,14 @@ func newMinted(m Minted, now time.Time) mintedView {
 		v.Spelled = strings.Join(groups, ", ")
 	}
 	return v
+}
+
+// longest is how long somebody can stay: nobody outlasts a temporary login.
+func (m Minted) longest() time.Duration {
+	if valid := m.RedeemBy.Sub(m.MadeAt); !m.PIN && valid < m.Session {
+		return valid
+	}
+	return m.Session
 }
 
 // grouped cuts a PIN as people say it: in threes, and in pairs where a single

@@ -60,15 +60,15 @@ func TestMintedSaysHowToUseIt(t *testing.T) {
 	pin.Name, pin.Ticket, pin.Contact, pin.Can = "Support PIN", "T-4711", "Olivia Owner", []string{"View documents"}
 	login.Name, login.Email = "Temporary login", "guest-1@support.example"
 	both := []string{"Shown once. When you leave this page you can only make a new one.", "Never tell anyone your account password.", "Did someone call <em>you</em>?",
-		"14:16 UTC", `max="900" value="840"`, "14 min", "30 minutes at most"}
+		"14:16 UTC", `max="900" value="840"`, "14 min"}
 	for name, c := range map[string]struct {
 		p    Access
 		says []string
 		not  []string
 	}{
-		"PIN": {minting(pin, "073915", false), append(both, "Your Support PIN", "Read both to the agent.", "AC-1001", "0 7 3, 9 1 5", "One use", "They can: View documents",
+		"PIN": {minting(pin, "073915", false), append(both, "Your Support PIN", "Once in, 30 minutes at most.", "Read both to the agent.", "AC-1001", "0 7 3, 9 1 5", "One use", "They can: View documents",
 			"Share this PIN only with the Northwind Support team", "and press Cancel PIN", "Valid only for Olivia Owner", "ticket T-4711", ">Copy PIN<"), []string{"Several sign-ins", "only to help"}},
-		"login": {minting(login, "k3m9x", false), append(both, "Your Temporary login", "guest-1@support.example", "Several sign-ins, until it ends by itself",
+		"login": {minting(login, "k3m9x", false), append(both, "Your Temporary login", "guest-1@support.example", "Several sign-ins, until it ends by itself. Once in, 15 minutes at most, and never longer than this.",
 			"Share this login only with", "and press Revoke this login", "used only to help with your request", "recorded below", ">Copy credentials<"), []string{"One use", "AC-1001", "Read both"}},
 		"again": {minting(pin, "", true), []string{"Made at", "14:01 UTC", "still valid. It cannot be shown again.", "make a new one below: then it stops working", ">Cancel PIN<"}, []string{"Copy", "Shown once", "Read both"}},
 	} {

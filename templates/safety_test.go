@@ -140,3 +140,20 @@ func TestWriteErrorsAreReported(t *testing.T) {
 		t.Errorf("got %v, want the writer's error", err)
 	}
 }
+
+// A name that is written from right to left would otherwise take the number
+// after it, and the name after that, to its other side.
+func TestNamesTurnNothingAroundThem(t *testing.T) {
+	t.Parallel()
+	const name = "ليلى"
+	for page, html := range everyPage(t, testSet(t), name) {
+		for _, line := range strings.Split(html, "\n") {
+			if strings.HasPrefix(line, "<title>") {
+				continue // it cannot hold an element
+			}
+			if strings.Contains(line, name+" · ") || strings.Contains(line, name+", <time") {
+				t.Errorf("%s: the name is not set apart: %s", page, line)
+			}
+		}
+	}
+}

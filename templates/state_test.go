@@ -75,7 +75,7 @@ func TestVisitTellsWhatIsKnown(t *testing.T) {
 		Last: "tried to open Billing", LastAt: testNow.Add(-time.Minute), Refused: true, Until: testNow.Add(4 * time.Hour)}
 	for how, page := range bothWays(t, Access{Visits: []Visit{v}}) {
 		for _, want := range []string{"Northwind Support, verified by Northwind SSO", "T-4711", "Docs, Console, since", "13:59 UTC", "your Support PIN",
-			"Blocked:</span> tried to open Billing", "14:01 UTC", "View documents", "14:29 UTC", "27 min", "They can sign in again until", "18:02 UTC"} {
+			"Blocked:</span> <bdi>tried to open Billing</bdi>", "14:01 UTC", "View documents", "14:29 UTC", "27 min", "They can sign in again until", "18:02 UTC"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not say %q", how, want)
 			}
@@ -101,7 +101,7 @@ func TestOpenCredentialsTellTheirLimits(t *testing.T) {
 	login := Lent{ID: "c2", Name: "Temporary login", Email: "guest-1@support.example", By: "Pat", MadeAt: testNow, RedeemBy: testNow.Add(time.Hour)}
 	for how, page := range bothWays(t, Access{Open: []Lent{pin, login}}) {
 		for _, want := range []string{"Made by you", "14:00 UTC", "14:15 UTC", "13 min", "ticket T-1", "Valid only for Olivia Owner", "Lends: View documents",
-			"2 wrong tries so far; after 5 it is dead", "Somebody tried 2 wrong PINs", "Cancel PIN", "Revoke this login", "guest-1@support.example", "Made by Pat"} {
+			"2 wrong tries so far; after 5 it is dead", "Somebody tried 2 wrong PINs", "Cancel PIN", "Revoke this login", "guest-1@support.example", "Made by <bdi>Pat</bdi>"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not say %q", how, want)
 			}

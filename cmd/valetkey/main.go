@@ -41,6 +41,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if rest := c.Flags().Args(); c.HasSubCommands() && len(rest) > 0 { // its flags are unknown because it is
+			err = fmt.Errorf("unknown command %q for %q", rest[0], c.CommandPath())
+		}
 		return errUsage{fmt.Errorf("%w; see «%s --help»", err, c.CommandPath())}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), keysCommand(), agentsCommand(), auditCommand(),

@@ -146,9 +146,20 @@ func listenOn(address string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w; %s", address, err, remedy(err))
 	}
 	return l, nil
+}
+
+// remedy says what to do about an address that cannot be had.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program has it, perhaps another valetkey: stop that one, or write another address in the configuration"
+	case errors.Is(err, syscall.EACCES):
+		return "this user may not have that port: write one above 1023 in the configuration"
+	}
+	return "write an address of this machine in the configuration"
 }
 
 func ready(w http.ResponseWriter, r *http.Request, b *broker, leaving *atomic.Bool) {

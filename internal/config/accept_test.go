@@ -48,6 +48,13 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+func TestByteOrderMarkIsNoKey(t *testing.T) {
+	t.Parallel()
+	if c := mustParse(t, "\ufeff"+base); c.Owners[0].Local[0].Account.ID != "acct-1" {
+		t.Errorf("owners = %+v", c.Owners)
+	}
+}
+
 func TestAgentsAreOptionalWhereHoldersEnter(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(base, between("agents:", "scopes:\n"), "", 1)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -72,6 +73,7 @@ func (w *walker) file(data []byte, c *Config) bool {
 		w.add(1, "", "is larger than 1 MiB; a configuration file is a few kilobytes, so check that this is the right file")
 		return false
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it there, and nobody sees it
 	// Repeated keys are let through here because the walk reports all of them,
 	// with both lines, where the parser would stop at the first.
 	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())

@@ -82,7 +82,7 @@ func fresh() versioned {
 func LoadSecrets(path string) (*Secrets, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no secrets file at %s: make one with «valetkey secrets init --config FILE», or copy it from another node of this installation", path)
+		return nil, fmt.Errorf("there is no secrets file at %s: make one with «valetkey secrets init --config FILE», or copy it from another node of this installation; a database that was used before opens with its own file alone, so restore that one", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the secrets file cannot be read: %w", err)

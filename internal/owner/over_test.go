@@ -32,7 +32,7 @@ func TestWhatAppsMakeOfAnEnd(t *testing.T) {
 			t.Errorf("after it has said so: %s", b.Page.Text())
 		}
 		said := told(t, b)
-		if last := said[len(said)-1]; last != "Northwind Docs refused the access of Dana Reed, 12 ms after its end" || said[len(said)-2] == last {
+		if last := said[len(said)-1]; last != "Northwind Docs refused the access of Dana Reed after 12 ms" || said[len(said)-2] == last {
 			t.Errorf("the record ends with %q", said[len(said)-2:])
 		}
 		w.clock.Add(overFor + time.Second)

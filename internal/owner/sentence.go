@@ -73,7 +73,7 @@ func (h *Handler) sentence(p person, x entry) (templates.Event, bool) {
 	case credentials.RecordEnded:
 		return h.ended(p, x, out), true
 	case credentials.RecordReceipt:
-		out.Who, out.Text = h.app(x.Facts["client"]), "refused the access of "+x.agent+", "+x.Facts["after_ms"]+" ms after its end"
+		out.Who, out.Text = h.app(x.Facts["client"]), "refused the access of "+x.agent+" after "+x.Facts["after_ms"]+" ms"
 	case credentials.RecordAccountErased:
 		out.Who, out.Text = "", "Names and other personal data before this were erased"
 	default:

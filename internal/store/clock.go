@@ -76,8 +76,10 @@ func (s *Store) judgeClock(bad bool, how string, by time.Duration) {
 	}
 }
 
-// Watch checks the clock at every interval until ctx ends.
+// Watch checks the clock at every interval until ctx ends. That the database
+// does not answer is said once: a log may lie on the disk that is full.
 func (s *Store) Watch(ctx context.Context, every time.Duration) error {
+	silent := false
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -85,9 +87,15 @@ func (s *Store) Watch(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := s.CheckClock(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("the database did not answer the clock check", "error", err)
+			err := s.CheckClock(ctx)
+			switch {
+			case ctx.Err() != nil:
+			case err != nil && !silent:
+				s.log.Warn("the database does not answer the clock check; it is asked until it does", "error", err)
+			case err == nil && silent:
+				s.log.Info("the database answers the clock check again")
 			}
+			silent = err != nil
 		}
 	}
 }

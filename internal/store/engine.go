@@ -57,7 +57,7 @@ func openEngine(ctx context.Context, dsn string, alone, pooled bool) (*engine, e
 func openSQLite(path string) (*engine, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's
 	if err != nil {
-		return nil, fmt.Errorf("the database %s cannot be opened: %w", path, err)
+		return nil, fmt.Errorf("the database %s cannot be opened: %w; make its folder, or let this user write there", path, err)
 	}
 	_ = f.Close()
 	// What undoes a verb without the others of its group is kept in memory, not in a
@@ -147,7 +147,7 @@ func openPostgres(ctx context.Context, dsn string, pooled bool) (*engine, error)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the database cannot be reached: %w", err)
+		return nil, unreached{err}
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxOpenConns(int(cfg.MaxConns))

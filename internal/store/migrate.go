@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"github.com/valetkey/valetkey/migrations"
@@ -69,12 +71,21 @@ func migrator(e *engine) (*goose.Provider, error) {
 func schema(ctx context.Context, p *goose.Provider) (Schema, error) {
 	have, want, err := p.GetVersions(ctx)
 	if err != nil {
-		return Schema{}, fmt.Errorf("the schema's version cannot be read: %w", err)
+		return Schema{}, fmt.Errorf("the schema's version cannot be read: %w", notOurs(err))
 	}
 	if have > want {
 		return Schema{}, fmt.Errorf("the database's schema is at step %d, made by a newer program; this one knows %d: run the newer one", have, want)
 	}
 	return Schema{Have: have, Want: want}, nil
+}
+
+// notOurs says what to do where somebody else owns the schema.
+func notOurs(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+		return fmt.Errorf("%w: run «valetkey migrate --config FILE» first, with database_direct as the user who owns the schema", err)
+	}
+	return err
 }
 
 // sqliteTries is how often migrating SQLite is tried: another process may be

@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	// SQLite does not wait for another program that opens a new file at the same moment.
 	if err := again(ctx, func() error { return s.engine.write.PingContext(ctx) }); err != nil {
-		return fmt.Errorf("the database cannot be reached: %w", err)
+		return unreached{err}
 	}
 	if err := s.migrate(ctx, o.Migrate); err != nil {
 		return err

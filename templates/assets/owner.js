@@ -142,7 +142,10 @@
     if (changed.some(([, part]) => part.dataset.part === "state")) one("[data-notice]")?.remove();
     if (line().textContent !== before) say(line().textContent);
     const minted = one("[data-minted]");
-    if (minted && !all("[data-part=open] input[name=credential]").some((i) => i.value === minted.dataset.minted)) {
+    // What ran out was not used: at its end the clock alone tells.
+    const bar = minted && one("[data-bar]", minted);
+    const ran = bar && valetkey.left(bar, bar.dataset.bar) < 2000;
+    if (minted && !ran && !all("[data-part=open] input[name=credential]").some((i) => i.value === minted.dataset.minted)) {
       spend();
       one("[data-gone]").hidden = false;
       one(".clock", minted).hidden = true;
