@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func TestForms(t *testing.T) {
 			"a neighbour's":   b.Send(http.MethodPost, at, nil, "Sec-Fetch-Site", "same-site", "Origin", "https://evil.northwind.example"),
 			"in the address":  b.Send(http.MethodPost, at+"?credential=x", nil),
 			"a null byte":     b.Send(http.MethodPost, at, map[string][]string{"ticket": {"a\x00b"}}),
-			"too much":        b.Send(http.MethodPost, at, map[string][]string{"ticket": {strings.Repeat("x", maxForm)}}),
+			"too much":        b.Send(http.MethodPost, at, map[string][]string{"ticket": {strings.Repeat("x", 64<<10)}}),
 			"a GET":           b.Send(http.MethodGet, at, nil),
 			"not of this one": signintest.NewBrowser(t, w.server.URL, &w.tape).Send(http.MethodPost, at, nil),
 		} {
@@ -34,6 +35,31 @@ func TestForms(t *testing.T) {
 	}
 	if b.Get(templates.OwnerPath); !b.Shows(templates.OwnerPath + "/sign-out") {
 		t.Error("one of them signed the owner out")
+	}
+}
+
+// TestDoubledFields: which of two values the owner means is not guessed, and
+// nothing is made or ended. Ticked boxes come as often as they are ticked.
+func TestDoubledFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, storetest.SQLite(t))
+	b := w.signIn("olivia")
+	_, fields := b.Form("policy")
+	fields.Set("policy", "support-pin")
+	written := signintest.Watch(t, w.dsn)
+	for _, name := range []string{"policy", "form", "ticket", "within.temporary-login"} {
+		doubled := maps.Clone(fields)
+		doubled[name] = []string{fields.Get(name), fields.Get(name)}
+		if got := b.Send(http.MethodPost, w.server.URL+templates.OwnerPath+"/credentials", doubled); got.Status != http.StatusBadRequest || !strings.Contains(got.Text(), "The form cannot be read.") {
+			t.Errorf("two of %s: %d %s", name, got.Status, got.Text())
+		}
+	}
+	if written() {
+		t.Error("one of them was written down")
+	}
+	fields["scope.support-pin"] = []string{"documents.read", "documents.write"}
+	if got := b.Send(http.MethodPost, w.server.URL+templates.OwnerPath+"/credentials", fields); !sixDigits.MatchString(got.Text()) {
+		t.Errorf("the form afterwards, with two ticks: %d %s", got.Status, got.Text())
 	}
 }
 

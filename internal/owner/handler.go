@@ -5,10 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -48,9 +45,6 @@ const (
 	CookieLife = time.Hour
 	CookieIdle = 15 * time.Minute
 )
-
-// maxForm bounds a posted form, in bytes.
-const maxForm = 64 << 10
 
 // Mount registers the pages and the door. Posts from other sites are refused.
 func (h *Handler) Mount(r *mux.Router) {
@@ -113,9 +107,7 @@ func (h *Handler) signedIn(next visit) http.HandlerFunc {
 // has run out, and they are told so.
 func (h *Handler) posted(next visit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" || !readable(r.PostForm) {
-			h.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
+		if !h.Pages.Form(w, r, "scope.") {
 			return
 		}
 		if _, is := h.who(r); !is {
@@ -125,18 +117,6 @@ func (h *Handler) posted(next visit) http.Handler {
 		}
 		h.signedIn(next)(w, r)
 	})
-}
-
-// readable reports whether every value is text that a database takes.
-func readable(f url.Values) bool {
-	for _, values := range f {
-		for _, v := range values {
-			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // strange refuses an account that belongs to another connector: its people are

@@ -53,9 +53,6 @@ type Errand struct {
 	MaxAge   *int64 // nor is one that is older, in seconds
 }
 
-// maxForm bounds a posted form, in bytes.
-const maxForm = 64 << 10
-
 // Mount registers the forms and the way back. own wraps what only this site
 // may post.
 func (d *Door) Mount(r *mux.Router, own func(http.Handler) http.Handler) {
@@ -71,9 +68,7 @@ func (d *Door) ReturnPath(connector string) string { return d.Path + "/return/" 
 // posted opens the errand of a form.
 func (d *Door) posted(next func(http.ResponseWriter, *http.Request, Errand)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
-			d.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
+		if !d.Pages.Form(w, r, "") {
 			return
 		}
 		e, err := d.Open(r, r.PostForm.Get("request"))

@@ -36,9 +36,6 @@ type Handler struct {
 	Log        *slog.Logger
 }
 
-// maxForm bounds a posted form, in bytes.
-const maxForm = 64 << 10
-
 // Mount registers the pages and the door. Posts from other sites are refused.
 func (h *Handler) Mount(r *mux.Router) {
 	h.openDoor()
@@ -66,14 +63,18 @@ type page func(w http.ResponseWriter, r *http.Request, a provider.Request)
 // form. Nothing goes on without one that this browser began.
 func (h *Handler) withRequest(next page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		sealed := r.URL.Query().Get("r")
+		var sealed string
 		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
-				h.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
+			if !h.Pages.Form(w, r, "") {
 				return
 			}
 			sealed = r.PostForm.Get("request")
+		} else {
+			query, ok := h.Pages.Query(w, r)
+			if !ok {
+				return
+			}
+			sealed = query.Get("r")
 		}
 		a, err := h.Provider.OpenRequest(sealed, h.Cookies.BrowserOf(r))
 		if err != nil {

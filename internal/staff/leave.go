@@ -62,9 +62,7 @@ func (h *Handler) askToLeave(w http.ResponseWriter, r *http.Request, a provider.
 // that still live.
 func (h *Handler) answered(next func(http.ResponseWriter, *http.Request, provider.Logout, ...credentials.Session)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil || r.URL.RawQuery != "" {
-			h.Pages.Fail(w, r, http.StatusBadRequest, "The form cannot be read.")
+		if !h.Pages.Form(w, r, "") {
 			return
 		}
 		a, err := h.Provider.OpenLogout(r.PostForm.Get("request"), h.Cookies.BrowserOf(r))

@@ -2,6 +2,7 @@ package staff
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -268,7 +269,7 @@ func TestOddForms(t *testing.T) {
 	query := fields.Encode()
 	for name, got := range map[string]signintest.Answer{
 		"fields in the query": b.Send(http.MethodPost, h.server.URL+"/sign-in/local?"+query, fields),
-		"too long":            b.Send(http.MethodPost, h.server.URL+"/sign-in/local", url.Values{"request": fields["request"], "username": {strings.Repeat("x", maxForm)}}),
+		"too long":            b.Send(http.MethodPost, h.server.URL+"/sign-in/local", url.Values{"request": fields["request"], "username": {strings.Repeat("x", 64<<10)}}),
 		"no request":          b.Send(http.MethodPost, h.server.URL+"/redeem", url.Values{}),
 		"no encoding":         b.Send(http.MethodPost, h.server.URL+"/redeem", fields, "Content-Type", "text/plain"),
 	} {
@@ -285,5 +286,45 @@ func TestOddForms(t *testing.T) {
 		if got := b.Send(http.MethodGet, fmt.Sprint(h.server.URL, path), nil); got.Status != http.StatusBadRequest {
 			t.Errorf("%s without a request: %d", path, got.Status)
 		}
+	}
+}
+
+// TestDoubledFields: which of two values the agent means is not guessed. Nothing
+// is tried or written, and the same form goes on afterwards.
+func TestDoubledFields(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	b := h.browser()
+	b.open(h.app("docs"))
+	b.login("dana")
+	pin := h.mint(acme, "support-pin")
+	_, fields := b.Form("pin")
+	fields.Set("account", acme.Handle)
+	fields.Set("pin", pin.Secret.Reveal())
+	written := signintest.Watch(t, h.dsn)
+	for _, name := range []string{"account", "pin", "request", "form", "reason"} {
+		doubled := maps.Clone(fields)
+		doubled[name] = []string{fields.Get(name), fields.Get(name)}
+		if got := b.Send(http.MethodPost, h.server.URL+"/redeem", doubled); got.Status != http.StatusBadRequest || !strings.Contains(got.Text(), "The form cannot be read.") {
+			t.Errorf("two of %s: %d %s", name, got.Status, got.Text())
+		}
+	}
+	request := url.QueryEscape(fields.Get("request"))
+	for _, query := range []string{"r=" + request + "&r=" + request, "r=" + request + "&x=%zz", "r=" + request + ";x"} {
+		if got := b.Send(http.MethodGet, h.server.URL+"/sign-in?"+query, nil); got.Status != http.StatusBadRequest {
+			t.Errorf("the query %.20s…: %d", query, got.Status)
+		}
+	}
+	if got := b.Send(http.MethodPost, h.server.URL+"/logout/confirm", url.Values{"request": {"a", "a"}}); !strings.Contains(got.Text(), "The form cannot be read.") {
+		t.Errorf("the logout page: %d %s", got.Status, got.Text())
+	}
+	if got := b.Send(http.MethodPost, h.server.URL+"/sign-in/local", url.Values{"request": fields["request"], "username": {"dana", "sam"}}); !strings.Contains(got.Text(), "The form cannot be read.") {
+		t.Errorf("the sign-in: %d %s", got.Status, got.Text())
+	}
+	if written() {
+		t.Error("one of them was written down")
+	}
+	if b.redeem(acme, pin); !b.Shows("enter") {
+		t.Errorf("the form afterwards: %d %s", b.Page.Status, b.Page.Text())
 	}
 }
