@@ -71,7 +71,7 @@ clients:
     owner_proof: trusted
 `
 
-var baseEnv = lookup(map[string]string{"DOCS_SECRET": "docs-secret-0123456789", "EMPTY": "", "DIGITS": "8", "BAD": "hunter2-marker"})
+var baseEnv = lookup(map[string]string{"DOCS_SECRET": "docs-secret-0123456789", "EMPTY": "", "NUL": "a\x00b", "DIGITS": "8", "BAD": "hunter2-marker"})
 
 func mustParse(t *testing.T, text string) *Config {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -71,7 +72,17 @@ func (w *walker) expand(p place, s string) (text, bool) {
 			s = s[next:]
 		}
 	}
+	if strings.ContainsFunc(out.String(), unseen) {
+		w.add(p.line, p.key, "holds a control character, which is not shown here; remove it")
+		good = false
+	}
 	return text{s: out.String(), quoted: !expanded, expanded: expanded}, good
+}
+
+// unseen reports a control character that is no part of a text. Names reach
+// pages, terminals and a database, which takes no null byte.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r)
 }
 
 // scalar decodes a single value into v.

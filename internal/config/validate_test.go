@@ -34,6 +34,12 @@ func TestAddressProblems(t *testing.T) {
 		{"keys for too short", listen, listen + "\nkeys: {rotate: 30m} #!", "keys.rotate", "at least 1h"},
 		{"code for too long", listen, listen + "\ntokens: {code: 11m} #!", "tokens.code", "at most 10m"},
 		{"log format", listen, listen + "\nlog: {format: jsn} #!", "log.format", "did you mean json?"},
+		{"null byte in a name", support, "  support: \"North\\0wind\" #!", "brand.support", "control character"},
+		{"escape in a client's name", "  - id: settings\n", "  - id: settings\n    name: \"a\\e[2Jb\" #!\n", "clients[settings].name", "control character"},
+		{"null byte in a policy's name", "    idle: 15m", "    idle: 15m\n    name: \"a\\0b\" #!", "policies.two-day.name", "control character"},
+		{"null byte in a label", "{label: View documents, kind: view}", "{label: \"View\\0\", kind: view} #!", "scopes.documents.read.label", "control character"},
+		{"null byte in a connector's name", "  - id: staff\n", "  - id: staff\n    name: \"a\\0b\" #!\n", "agents[staff].name", "control character"},
+		{"null byte from outside", support, "  support: '${NUL}' #!", "brand.support", "control character"},
 		{"log level", listen, listen + "\nlog: {level: loud} #!", "log.level", "must be debug, info, warn or error"},
 	})
 }
