@@ -84,15 +84,23 @@ func TestSealerBindsPurposeAndPlace(t *testing.T) {
 	}
 	changed := []byte(sealed)
 	changed[10] ^= 1
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	loose := s.Sealer("code").Seal([]byte("hello!"), "here")
+	last := len(loose) - 1 // its last bits mean nothing
+	if len(loose)%4 == 0 {
+		t.Fatal("each bit of it means something")
+	}
+	spelled := loose[:last] + string(alphabet[strings.IndexByte(alphabet, loose[last])^1])
 	for name, f := range map[string]func() ([]byte, error){
-		"another purpose":  func() ([]byte, error) { return s.Sealer("request").Open(sealed, "here") },
-		"another place":    func() ([]byte, error) { return s.Sealer("code").Open(sealed, "there") },
-		"other secrets":    func() ([]byte, error) { return secrets(t).Sealer("code").Open(sealed, "here") },
-		"changed":          func() ([]byte, error) { return s.Sealer("code").Open(string(changed), "here") },
-		"truncated":        func() ([]byte, error) { return s.Sealer("code").Open(sealed[:20], "here") },
-		"empty":            func() ([]byte, error) { return s.Sealer("code").Open("", "here") },
-		"much too long":    func() ([]byte, error) { return s.Sealer("code").Open(strings.Repeat("A", 1<<20), "here") },
-		"trailing newline": func() ([]byte, error) { return s.Sealer("code").Open(sealed+"\n", "here") },
+		"another purpose":   func() ([]byte, error) { return s.Sealer("request").Open(sealed, "here") },
+		"another place":     func() ([]byte, error) { return s.Sealer("code").Open(sealed, "there") },
+		"other secrets":     func() ([]byte, error) { return secrets(t).Sealer("code").Open(sealed, "here") },
+		"changed":           func() ([]byte, error) { return s.Sealer("code").Open(string(changed), "here") },
+		"truncated":         func() ([]byte, error) { return s.Sealer("code").Open(sealed[:20], "here") },
+		"empty":             func() ([]byte, error) { return s.Sealer("code").Open("", "here") },
+		"much too long":     func() ([]byte, error) { return s.Sealer("code").Open(strings.Repeat("A", 1<<20), "here") },
+		"spelled otherwise": func() ([]byte, error) { return s.Sealer("code").Open(spelled, "here") },
+		"trailing newline":  func() ([]byte, error) { return s.Sealer("code").Open(sealed+"\n", "here") },
 	} {
 		if _, err := f(); !errors.Is(err, ErrSealed) {
 			t.Errorf("%s: err = %v, want ErrSealed", name, err)

@@ -315,3 +315,38 @@ func TestRevokeIsPrecise(t *testing.T) {
 		w.sound()
 	})
 }
+
+// TestRevokeEndsWhatOpensMeanwhile: a login is redeemed on one node and revoked
+// on another, which has to wait for it and then to see what it opened.
+func TestRevokeEndsWhatOpensMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, all := range []bool{false, true} {
+		w := open(t, storetest.Postgres(t))
+		c := w.mint(login("acme", "guest@x.example"))
+		id := c.ID
+		if all {
+			id = ""
+		}
+		node, revoked := w.beside(nil), make(chan error, 1)
+		begun := false
+		w.probe = func(statement string) error {
+			if statement == "COMMIT" && !begun { // the account is held, and the session not there for others
+				begun = true
+				go func() { revoked <- node.Revoke(t.Context(), "acme", id, byOwner) }()
+				w.locked()
+			}
+			return nil
+		}
+		a := agent(1)
+		s, err := w.password("attempt", &a, "guest@x.example", "help")
+		if err == nil {
+			err = <-revoked
+		}
+		w.probe = nil
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.dead([]credentials.Session{s})
+		w.sound()
+	}
+}
