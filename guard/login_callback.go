@@ -43,7 +43,7 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 	}
 	k, err := l.exchange(r, t, query.Get("code"))
 	if err == nil {
-		err = l.put(w, k)
+		err = l.put(w, r, k)
 	}
 	if err != nil {
 		l.refuseAnswer(w, r, t, err)

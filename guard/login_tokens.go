@@ -193,12 +193,13 @@ func keep(s *Session, got tokens) kept {
 // put gives the browser its support cookie. It lasts until the browser is closed:
 // what is trusted in it ends long before, and while it is there no request is
 // taken for one of the app's own login.
-func (l *Login) put(w http.ResponseWriter, k kept) error {
+func (l *Login) put(w http.ResponseWriter, r *http.Request, k kept) error {
 	plain, err := k.encode()
 	if err == nil {
 		var value string
 		if value, err = l.cookies.seal("support", supportName, plain); err == nil {
 			l.cookies.set(w, supportName, value, 0)
+			l.dropFormer(w, r)
 			return nil
 		}
 	}

@@ -132,9 +132,9 @@ func (l *Login) putTrip(w http.ResponseWriter, r *http.Request, t trip) error {
 	l.cookies.set(w, tripName(t.State), value, tripLife)
 	begun := map[string]int64{}
 	var names []string
-	prefix := l.cookies.name("trip-")
 	for _, c := range r.Cookies() {
-		if state, ok := strings.CutPrefix(c.Name, prefix); ok && len(state) == 8 {
+		name, ours := l.cookies.short(c.Name)
+		if state, ok := strings.CutPrefix(name, "trip-"); ours && ok && len(state) == 8 {
 			other, _ := l.tripOf(r, state)
 			begun[state] = other.At // zero where it does not open
 			names = append(names, state)

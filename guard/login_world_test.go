@@ -247,7 +247,11 @@ func (b *browser) put(name, value string) {
 	b.jar.SetCookies(at, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
 }
 
-const supportCookie = "__Host-valetkey-support"
+// The support cookie of the site; what other apps of the host have ends otherwise.
+const (
+	cookieTag     = "-1cda88d0"
+	supportCookie = "__Host-valetkey-support" + cookieTag
+)
 
 // want checks a status and that the page says something.
 func (p page) want(t *testing.T, status int, says ...string) {
