@@ -106,7 +106,8 @@ var errClosed = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "th
 
 // New begins to follow the broker's endings. It does not wait for the broker: an
 // app starts without it, and answers support sessions 503 until it is there.
-// When the context ends, so does the guard, as with Close.
+// When the context ends, so does the guard, as with Close: it is the app's, and not
+// that of a request or of a start-up with a time limit.
 func New(ctx context.Context, cfg Config) (*Guard, error) {
 	return newGuard(ctx, cfg, newClock(cfg.Now))
 }
@@ -195,9 +196,17 @@ func (g *Guard) Close() error {
 	return nil
 }
 
-// rest waits for the end and lets go of what the guard holds.
+// rest waits for the end and lets go of what the guard holds. An end that nobody
+// asked for by Close would else be found out by the agents alone.
 func (g *Guard) rest(ctx context.Context) {
 	<-ctx.Done()
+	g.mu.Lock()
+	meant := g.closed
+	g.mu.Unlock()
+	if !meant {
+		g.log.WarnContext(ctx, "guard: the context that New was given has ended, and the guard with it: support sessions are refused from now on."+
+			" If the app goes on, give New a context that lasts as long as the app does", "cause", context.Cause(ctx))
+	}
 	g.ledger.close()
 	g.fresh.Store(nil)
 }
