@@ -147,11 +147,12 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 		}
 		return response, nil
 	}
-	response.Body.Close() //nolint:errcheck,gosec // nothing of it was wanted
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxEvent)) // what cannot be read is not said
+	response.Body.Close()                                         //nolint:errcheck,gosec // it was only read
 	if response.StatusCode == http.StatusUnauthorized {
 		g.token.forget(b)
 	}
-	return nil, fmt.Errorf("the feed of endings answered %d: the client needs api: [endings.read]", response.StatusCode)
+	return nil, fmt.Errorf("the feed of endings answered %s: the client needs api: [endings.read]", why(response.StatusCode, body))
 }
 
 // apply does what an event says. An error ends the link.

@@ -146,7 +146,7 @@ func (l *Login) push(ctx context.Context, at *broker, query url.Values) (url.Val
 		URI string `json:"request_uri"`
 	}
 	if status != http.StatusCreated || json.Unmarshal(body, &said) != nil || said.URI == "" {
-		return nil, fmt.Errorf("%w: %d %q", errPushed, status, cut(errorOf(body)))
+		return nil, fmt.Errorf("%w: %s", errPushed, why(status, body))
 	}
 	return url.Values{"client_id": {l.cfg.ClientID}, "request_uri": {said.URI}}, nil
 }

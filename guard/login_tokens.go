@@ -105,7 +105,7 @@ func (l *Login) ask(ctx context.Context, form url.Values, access string) (tokens
 	case status == http.StatusBadRequest && said.Error == "invalid_grant":
 		return tokens{}, errOver
 	case status != http.StatusOK:
-		return tokens{}, fmt.Errorf("the token endpoint answers %d %q", status, cut(said.Error))
+		return tokens{}, fmt.Errorf("the token endpoint answers %s", why(status, body))
 	case err != nil:
 		return tokens{}, fmt.Errorf("the token endpoint's answer: %w", err)
 	case said.Access == "" || !strings.EqualFold(said.Type, l.tokenType()):

@@ -74,9 +74,9 @@ func (l *Login) revoke(ctx context.Context, k kept) error {
 	if k.Refresh != "" {
 		form = url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}}
 	}
-	status, _, err := l.post(ctx, at.Revocation, form)
+	status, body, err := l.post(ctx, at.Revocation, form)
 	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the revocation endpoint answers %d", status)
+		err = fmt.Errorf("the revocation endpoint answers %s", why(status, body))
 	}
 	return err
 }

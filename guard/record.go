@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -114,7 +113,7 @@ func (g *Guard) answered(ctx context.Context, a action, said item) error {
 		return how.refusal()
 	}
 	g.log.ErrorContext(ctx, "guard: an action was not recorded", "action", a.Action, "sid", a.SID, "outcome", a.Outcome,
-		"status", said.Status, "detail", fmt.Sprintf("%.200s", said.Detail))
+		"status", said.Status, "detail", escaped(said.Detail))
 	if said.Status == http.StatusForbidden {
 		return errRefusedThen
 	}

@@ -2,12 +2,14 @@ package guard
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -52,6 +54,30 @@ func (g *Guard) do(r *http.Request) (status int, body []byte, err error) {
 	a, err := g.send(r)
 	return a.status, a.body, err
 }
+
+// why is what the broker said of a request that it refused, for the log of whoever
+// runs the app: an OAuth error (RFC 6749 section 5.2) or a problem (RFC 9457). It is
+// somebody else's text: not much of it, on one line, escaped.
+func why(status int, body []byte) string {
+	var said struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Title       string `json:"title"`
+		Detail      string `json:"detail"`
+	}
+	_ = json.Unmarshal(body, &said) // an answer of something in between says nothing
+	out := strconv.Itoa(status)
+	for _, text := range []string{said.Error, said.Description, said.Title, said.Detail} {
+		if text != "" {
+			out += " " + escaped(text)
+		}
+	}
+	return out
+}
+
+// escaped is a text of somebody else, cut and between quotation marks: it can
+// neither begin a line of the log nor look like more than it is.
+func escaped(text string) string { return fmt.Sprintf("%.200q", text) }
 
 // form makes a POST to one of the broker's OAuth endpoints, as the guard's client.
 func (g *Guard) form(ctx context.Context, endpoint string, values url.Values) (*http.Request, error) {
