@@ -20,9 +20,12 @@ import (
 // ClientSecret, or a Key instead, are required; everything else has a default that
 // is safe.
 type Config struct {
-	Issuer       string // the broker, as its configuration writes it: https, or http on loopback
-	Audience     string // the aud of this app's access tokens
-	ClientID     string // of a client with that audience, grants: [client_credentials], api: [endings.read, actions.write]
+	Issuer   string // the broker, as its configuration writes it: https, or http on loopback
+	Audience string // the aud of this app's access tokens
+	// ClientID is that of a client with that audience, grants: [client_credentials],
+	// api: [endings.read, actions.write]. It cannot have require.dpop; the client of a
+	// [Login] can, and then is another one.
+	ClientID     string
 	ClientSecret string
 	// Key proves who the client is in place of a ClientSecret (private_key_jwt, RFC
 	// 7523): P-256, Ed25519 or RSA, which signs by PS256. It may lie elsewhere, such as

@@ -138,6 +138,7 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.compare(response.Header, l.sent)
 	if response.StatusCode == http.StatusOK {
 		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 			g.clock.hear(date)
@@ -148,7 +149,7 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 		return response, nil
 	}
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxEvent)) // what cannot be read is not said
-	response.Body.Close()                                         //nolint:errcheck,gosec // it was only read
+	response.Body.Close()                                          //nolint:errcheck,gosec // it was only read
 	if response.StatusCode == http.StatusUnauthorized {
 		g.token.forget(b)
 	}

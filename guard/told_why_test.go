@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -43,6 +44,20 @@ func (x refuses) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(x.answer)), Request: r}, nil
 }
 
+// plain is a log that escapes nothing itself.
+type plain struct{ to io.Writer }
+
+func (p plain) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	_, err := io.WriteString(p.to, text+"\n")
+	return err
+}
+
+func (plain) Enabled(context.Context, slog.Level) bool { return true }
+func (p plain) WithAttrs([]slog.Attr) slog.Handler     { return p }
+func (p plain) WithGroup(string) slog.Handler          { return p }
+
 // hostile is what a broker could say to write a line of the log itself, or too much.
 var hostile = `because\nlevel=ERROR \u001b[31mforged\u202e ` + strings.Repeat("x", 5000)
 
@@ -61,8 +76,9 @@ func TestWhatTheBrokerSaysOfARefusal(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				broker := guardtest.New(t, guardtest.InMemory())
+				broker, log := guardtest.New(t, guardtest.InMemory()), &logs{}
 				w := newWorld(t, broker, func(config *guard.Config) {
+					config.Logger = slog.New(plain{log})
 					config.HTTPClient = &http.Client{Transport: refuses{broker.Client().Transport, path, c.answer}}
 				})
 				w.settle()
@@ -71,7 +87,7 @@ func TestWhatTheBrokerSaysOfARefusal(t *testing.T) {
 				w.request("GET", document, broker.Mint(reader("s1")))
 				time.Sleep(time.Minute)
 				w.request("GET", document, broker.Mint(reader("s1")))
-				toldWhy(t, w.log, c.line)
+				toldWhy(t, log, c.line)
 			})
 		})
 	}
@@ -88,7 +104,7 @@ func TestWhatTheBrokerSaysToALogin(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := &logs{}
 				s := newSite(t, func(l *guard.LoginConfig) { l.PAR = path == "/par" }, func(_ *guardtest.Broker, c *guard.Config) {
-					c.Logger = slog.New(slog.NewTextHandler(log, nil))
+					c.Logger = slog.New(plain{log})
 				})
 				b := s.browser()
 				if path == "/revoke" {

@@ -37,9 +37,13 @@ func newTransport(from *http.Client, limit time.Duration) *http.Client {
 
 // send sends a request to the broker and reads the response, within limits.
 func (g *Guard) send(r *http.Request) (answer, error) {
+	sent := g.clock.read()
 	response, err := g.client.Do(r)
 	if err != nil {
 		return answer{}, err
+	}
+	if r.Method == http.MethodPost { // any other answer may lie in a cache since long ago
+		g.compare(response.Header, sent)
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
