@@ -125,7 +125,7 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	}
 	g := &Guard{
 		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
-		client: newTransport(cfg.HTTPClient, timeout), stream: newTransport(cfg.HTTPClient, 0),
+		client: newTransport(cfg.HTTPClient, timeout), stream: newStream(cfg.HTTPClient),
 		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
@@ -196,6 +196,7 @@ func (g *Guard) Close() error {
 	g.stop(errClosed)
 	g.work.Wait()
 	g.client.CloseIdleConnections()
+	g.stream.CloseIdleConnections()
 	return nil
 }
 

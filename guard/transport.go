@@ -35,6 +35,23 @@ func newTransport(from *http.Client, limit time.Duration) *http.Client {
 	return client
 }
 
+// newStream is a client for the feed, whose answers have no end and give no
+// connection back. Where a transport allows so many of a host, they are not among
+// them: the stream would keep everything else from the broker, and the next stream.
+func newStream(from *http.Client) *http.Client {
+	client := newTransport(from, 0)
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	if bounded, ok := transport.(*http.Transport); ok && bounded.MaxConnsPerHost > 0 {
+		own := bounded.Clone()
+		own.MaxConnsPerHost = 0
+		client.Transport = own
+	}
+	return client
+}
+
 // send sends a request to the broker and reads the response, within limits.
 func (g *Guard) send(r *http.Request) (answer, error) {
 	sent := g.clock.read()
