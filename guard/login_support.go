@@ -185,7 +185,9 @@ type renewal struct {
 // do renews k, or waits for the one who does. A tab that comes a little later,
 // because it has not seen the new cookie yet, gets the same one.
 func (x *renewals) do(ctx context.Context, k kept, renew func(context.Context, kept) (kept, error)) (kept, error) {
-	key := sha256.Sum256([]byte(k.SID + "\x00" + k.Refresh))
+	// Of a client whose refresh tokens are not replaced the same one comes again, with
+	// the access token that it has brought.
+	key := sha256.Sum256([]byte(k.SID + "\x00" + k.Refresh + "\x00" + k.Access))
 	x.mu.Lock()
 	f, joined := x.running[key]
 	if !joined {
