@@ -50,7 +50,12 @@ func newClient(id, secret string, key crypto.Signer, keyID string) (client, erro
 
 // newSigner signs with a key that may lie elsewhere, by the one algorithm for it
 // that FAPI 2.0 allows (Security Profile section 5.4.1).
-func newSigner(key crypto.Signer, keyID string) (jose.Signer, error) {
+func newSigner(key crypto.Signer, keyID string) (signer jose.Signer, err error) {
+	defer func() {
+		if recover() != nil { // such as a nil pointer, which as a crypto.Signer is not nil
+			signer, err = nil, errors.New("it holds no key")
+		}
+	}()
 	opaque := cryptosigner.Opaque(key)
 	options := &jose.SignerOptions{}
 	if keyID != "" {

@@ -239,6 +239,10 @@ func TestKeysOfClients(t *testing.T) {
 		"a secret besides":          func(c *guard.Config) { c.Key = newKey(t, elliptic.P256()) },
 		"an id of no key":           func(c *guard.Config) { c.KeyID = "x" },
 		"neither":                   func(c *guard.Config) { c.ClientSecret = "" },
+		"a key that is nil":         func(c *guard.Config) { c.ClientSecret, c.Key = "", (*ecdsa.PrivateKey)(nil) },
+		"an empty key":              func(c *guard.Config) { c.ClientSecret, c.Key = "", &ecdsa.PrivateKey{} },
+		"an empty Ed25519 key":      func(c *guard.Config) { c.ClientSecret, c.Key = "", ed25519.PrivateKey(nil) },
+		"an RSA key that is nil":    func(c *guard.Config) { c.ClientSecret, c.Key = "", (*rsa.PrivateKey)(nil) },
 	} {
 		config := b.Config()
 		change(&config)
