@@ -86,6 +86,10 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 		return nil, fmt.Errorf("guard: RedirectURI %q must be https, or http on 127.0.0.1, [::1] or localhost", cfg.RedirectURI)
 	}
 	l.callback = to.Path
+	// Where a proxy changes the Host, an older browser's own pages are known by this.
+	if err := l.csrf.AddTrustedOrigin(strings.TrimSuffix(normal(&url.URL{Scheme: to.Scheme, Host: to.Host}), "/")); err != nil {
+		return nil, fmt.Errorf("guard: RedirectURI %q: %w", cfg.RedirectURI, err)
+	}
 	if err := l.identify(); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}

@@ -87,7 +87,11 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		}
 	}
 	to.RawQuery = query.Encode()
-	if err := l.putTrip(w, r, t); err != nil {
+	if err = l.putTrip(w, r, t); err != nil { // of all that it holds only this can be long
+		t.Return = l.cfg.Home
+		err = l.putTrip(w, r, t)
+	}
+	if err != nil {
 		l.broken(w, r, err)
 		return
 	}
