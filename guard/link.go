@@ -185,10 +185,7 @@ func (l *link) ended(ev event) {
 		l.distrust("guard: an ending that is not understood; requests are asked about until the next connection", ev)
 		return
 	}
-	if said.EndedAt.IsZero() || said.EndedAt.After(time.Unix(farthest, 0)) {
-		said.EndedAt = time.Unix(0, l.g.clock.read().wall)
-	}
-	l.g.ledger.end(said.SID, Ending{said.EndedAt, said.Cause})
+	l.g.ledger.end(said.SID, l.g.ending(said.EndedAt, said.Cause))
 	l.epoch = at.epoch
 	l.g.position.reach(at)
 	l.g.acks.reached(at, l.g.clock.read())

@@ -105,10 +105,7 @@ func (g *Guard) answered(ctx context.Context, a action, said item) error {
 	case http.StatusCreated, http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		how := Ending{said.EndedAt, said.Cause}
-		if how.At.IsZero() || how.At.After(time.Unix(farthest, 0)) {
-			how.At = time.Unix(0, g.clock.read().wall)
-		}
+		how := g.ending(said.EndedAt, said.Cause)
 		g.ledger.end(a.SID, how)
 		return how.refusal()
 	}
