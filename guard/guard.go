@@ -30,7 +30,7 @@ type Config struct {
 	// Key proves who the client is in place of a ClientSecret (private_key_jwt, RFC
 	// 7523): P-256, Ed25519 or RSA, which signs by PS256. It may lie elsewhere, such as
 	// in a key management service. Its public part is in the client's jwks; KeyID is
-	// its kid there, if it has one.
+	// its kid there, if it has one. Nobody waits for a signature for longer than 5 s.
 	Key   crypto.Signer
 	KeyID string
 
@@ -56,7 +56,7 @@ type Config struct {
 	// Keys are the broker's public keys; default: those it publishes.
 	Keys KeySet
 
-	HTTPClient *http.Client     // only its Transport is used; redirects are never followed
+	HTTPClient *http.Client     // only its Transport is used, default one of the guard's own; redirects are never followed
 	Logger     *slog.Logger     // default slog.Default()
 	Now        func() time.Time // the wall clock, for tests; default time.Now
 }
@@ -126,7 +126,7 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	g := &Guard{
 		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
 		client: newTransport(cfg.HTTPClient, timeout), stream: newStream(cfg.HTTPClient),
-		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
+		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, maxAsking),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
 	if g.keys == nil {

@@ -17,6 +17,8 @@ import (
 const (
 	timeout = 5 * time.Second // of a request to the broker
 	maxBody = 256 << 10       // of a response
+	// maxAsking is how many introspections there are at a time.
+	maxAsking = 64
 )
 
 // answer is a response of the broker.
@@ -27,10 +29,17 @@ type answer struct {
 }
 
 // newTransport follows no redirect: where the broker is, the configuration says.
+// Without a transport of the app's it has one like the standard library's, which
+// keeps more than two connections of a host.
 func newTransport(from *http.Client, limit time.Duration) *http.Client {
 	client := &http.Client{Timeout: limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if from != nil {
 		client.Transport = from.Transport
+	}
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok && client.Transport == nil {
+		own := standard.Clone()
+		own.MaxIdleConnsPerHost = maxAsking
+		client.Transport = own
 	}
 	return client
 }
@@ -40,11 +49,7 @@ func newTransport(from *http.Client, limit time.Duration) *http.Client {
 // them: the stream would keep everything else from the broker, and the next stream.
 func newStream(from *http.Client) *http.Client {
 	client := newTransport(from, 0)
-	transport := client.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	if bounded, ok := transport.(*http.Transport); ok && bounded.MaxConnsPerHost > 0 {
+	if bounded, ok := client.Transport.(*http.Transport); ok && bounded.MaxConnsPerHost > 0 {
 		own := bounded.Clone()
 		own.MaxConnsPerHost = 0
 		client.Transport = own
