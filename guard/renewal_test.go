@@ -28,3 +28,18 @@ func TestTokensThatLiveShort(t *testing.T) {
 		}
 	})
 }
+
+// TestTheLastSecondsOfAToken that only a page load can replace are good: what is sent
+// then is not refused, and no page goes in a circle.
+func TestTheLastSecondsOfAToken(t *testing.T) {
+	inSite(t, nil, func(s *site) {
+		b := s.enter()
+		time.Sleep(5*time.Minute - time.Second)
+		b.do("POST", "/documents").want(s.t, http.StatusOK, "documents for sid-1")
+		b.do("GET", "/documents").want(s.t, http.StatusOK, "documents for sid-1")
+		time.Sleep(time.Second)
+		b.do("POST", "/documents").want(s.t, http.StatusUnauthorized, "must be renewed first")
+		s.broker.Enter(guardtest.Session{ID: "sid-1", Life: 2 * time.Second, Scopes: []string{"documents.read"}})
+		b.open("/documents").want(s.t, http.StatusOK, "documents for sid-1")
+	})
+}
