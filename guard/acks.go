@@ -101,18 +101,19 @@ func (g *Guard) acknowledgeOnce(ctx context.Context) error {
 		return nil
 	}
 	age := g.clock.read().mono - applied.mono
+	var problem item
 	status, err := g.post(ctx, "/api/v1/endings/ack", struct {
 		Instance string `json:"instance"`
 		ID       string `json:"id"`
 		Age      int64  `json:"age_ms"`
-	}{g.cfg.Instance, at.String(), age / int64(time.Millisecond)}, nil)
+	}{g.cfg.Instance, at.String(), age / int64(time.Millisecond)}, &problem)
 	switch {
 	case err != nil:
 		return err
 	case status == http.StatusConflict: // of an epoch that is over: the next event is of the new one
 		return nil
 	case status >= 400 && status < 500 && status != http.StatusUnauthorized && status != http.StatusTooManyRequests:
-		g.log.ErrorContext(ctx, "guard: receipts are refused; the customer is not shown that this app obeys", "status", status)
+		g.log.ErrorContext(ctx, "guard: receipts are refused; the customer is not shown that this app obeys", "status", status, "detail", escaped(problem.Detail))
 		return nil
 	case status != http.StatusNoContent && status != http.StatusOK:
 		return fmt.Errorf("the broker answered %d", status)
@@ -146,7 +147,7 @@ func (g *Guard) post(ctx context.Context, path string, in, out any) (status int,
 			g.token.forget(b)
 			continue
 		}
-		if out != nil && json.Unmarshal(a.body, out) != nil && a.status < 300 {
+		if out != nil && a.status != http.StatusNoContent && json.Unmarshal(a.body, out) != nil && a.status < 300 {
 			return a.status, errors.New("the broker's answer is no JSON")
 		}
 		return a.status, nil

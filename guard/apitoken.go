@@ -56,11 +56,7 @@ func (g *Guard) fetchToken(ctx context.Context) (*bearer, error) {
 		return nil, fmt.Errorf("API token: %w", err)
 	}
 	if a.status != http.StatusOK {
-		var why struct {
-			Error string `json:"error"`
-		}
-		_ = json.Unmarshal(a.body, &why) // it is only for the log
-		return nil, fmt.Errorf("API token: the broker answered %d %.40q: check ClientID, ClientSecret, and the client's grants and api", a.status, why.Error)
+		return nil, fmt.Errorf("API token: the broker answered %s: %s", why(a.status, a.body), advice(errorOf(a.body)))
 	}
 	var got struct {
 		Token   string `json:"access_token"`
@@ -72,4 +68,17 @@ func (g *Guard) fetchToken(ctx context.Context) (*bearer, error) {
 	b.token, b.life = got.Token, time.Duration(min(got.Expires, 24*3600))*time.Second
 	g.token.have.Store(b)
 	return b, nil
+}
+
+// advice is what to do about a token that the broker does not give. The guard's own
+// tokens are bearer tokens, which it holds in memory and shows to nobody but the broker.
+func advice(code string) string {
+	switch code {
+	case "invalid_dpop_proof", "use_dpop_nonce":
+		return "the guard's client cannot have require.dpop: give Config a client of its own without it, with the same audience," +
+			" and the one with require.dpop to LoginConfig"
+	case "invalid_client":
+		return "check ClientID and ClientSecret, or Key and KeyID, and this machine's clock where it is a Key"
+	}
+	return "check ClientID, ClientSecret, and the client's grants and api"
 }

@@ -20,6 +20,9 @@ import (
 // assertionLife is how long a client assertion is good: on its way only.
 const assertionLife = time.Minute
 
+// maxSigning is how many signatures a client waits for at a time.
+const maxSigning = 16
+
 // assertionType is the value of client_assertion_type (RFC 7523 section 2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -27,12 +30,13 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // key, or nothing where it is a public client.
 type client struct {
 	id, secret string
-	signer     jose.Signer // of assertions; nil: a secret, or none
+	signer     jose.Signer   // of assertions; nil: a secret, or none
+	signing    chan struct{} // bounds how many of them are made at a time
 }
 
 // newClient is the client of a configuration.
 func newClient(id, secret string, key crypto.Signer, keyID string) (client, error) {
-	c := client{id: id, secret: secret}
+	c := client{id: id, secret: secret, signing: make(chan struct{}, maxSigning)}
 	switch {
 	case key == nil && keyID != "":
 		return c, errors.New("a KeyID is of no use without a Key")
@@ -50,7 +54,12 @@ func newClient(id, secret string, key crypto.Signer, keyID string) (client, erro
 
 // newSigner signs with a key that may lie elsewhere, by the one algorithm for it
 // that FAPI 2.0 allows (Security Profile section 5.4.1).
-func newSigner(key crypto.Signer, keyID string) (jose.Signer, error) {
+func newSigner(key crypto.Signer, keyID string) (signer jose.Signer, err error) {
+	defer func() {
+		if recover() != nil { // such as a nil pointer, which as a crypto.Signer is not nil
+			signer, err = nil, errors.New("it holds no key")
+		}
+	}()
 	opaque := cryptosigner.Opaque(key)
 	options := &jose.SignerOptions{}
 	if keyID != "" {
@@ -78,13 +87,45 @@ func signed(signer jose.Signer, claims any) (string, error) {
 	return jws.CompactSerialize()
 }
 
+// assert signs an assertion. The key may lie elsewhere, and a crypto.Signer knows no
+// context: nobody waits for it longer than for the broker. Where it never answers,
+// no more than maxSigning goroutines stay behind.
+func (c client) assert(ctx context.Context, claims any) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case c.signing <- struct{}{}:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	var assertion string
+	done := make(chan error, 1)
+	go func() {
+		defer func() { <-c.signing }()
+		defer func() {
+			if p := recover(); p != nil { // the app's own code, and here nobody else would
+				done <- fmt.Errorf("it panics: %v", p)
+			}
+		}()
+		text, err := signed(c.signer, claims)
+		assertion = text
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return assertion, err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
 // form makes a POST to one of the broker's OAuth endpoints as this client: by
 // client_secret_basic (RFC 6749 section 2.3.1), by private_key_jwt (RFC 7523), or by
 // saying who it is.
 func (c client) form(ctx context.Context, endpoint, issuer string, now time.Time, values url.Values) (*http.Request, error) {
 	switch {
 	case c.signer != nil:
-		assertion, err := signed(c.signer, map[string]any{
+		assertion, err := c.assert(ctx, map[string]any{
 			"iss": c.id, "sub": c.id, "aud": issuer, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
 		})
 		if err != nil {

@@ -29,6 +29,9 @@ type clock struct {
 	// told is what a node of the broker said that its time is. What that node
 	// says later replaces it, so that one wrong clock is not believed for ever.
 	told atomic.Pointer[instant]
+	// warned is how far from the broker's it was last said to be, in ns; 0: nothing
+	// was said.
+	warned atomic.Int64
 }
 
 // newClock reads the wall clock from now, time.Now where that is nil.

@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,14 +27,22 @@ var errSealed = errors.New("the cookie cannot be opened")
 type cookies struct {
 	aeads    []cipher.AEAD // the first one seals, all of them open
 	insecure bool          // a loopback http app: no Secure, no prefix
+	tag      string        // ends each name, and sets it apart from those of other apps of the host
+}
+
+// tagOf is the tag of an app's cookies. Cookies know no port, and with the prefix
+// no path: apps of one host would take each other's for their own, or for spoilt.
+func tagOf(clientID, redirectURI string) string {
+	sum := sha256.Sum256([]byte(clientID + "\x00" + redirectURI))
+	return "-" + hex.EncodeToString(sum[:4])
 }
 
 // newCookies takes the app's keys, the newest one first.
-func newCookies(keys [][]byte, insecure bool) (*cookies, error) {
+func newCookies(keys [][]byte, insecure bool, tag string) (*cookies, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("guard: Login needs a key of at least 32 random bytes in Keys")
 	}
-	c := &cookies{insecure: insecure}
+	c := &cookies{insecure: insecure, tag: tag}
 	for _, key := range keys {
 		if len(key) < 32 {
 			return nil, fmt.Errorf("guard: a key in Keys has %d bytes; make it of at least 32 random ones", len(key))
@@ -56,13 +65,26 @@ func newCookies(keys [][]byte, insecure bool) (*cookies, error) {
 	return c, nil
 }
 
+// untagged are the cookies as they were called before names had a tag.
+func (c *cookies) untagged() *cookies { return &cookies{aeads: c.aeads, insecure: c.insecure} }
+
 // name is a cookie's whole name. With the prefix no other host, and no page
 // without TLS, can set it.
-func (c *cookies) name(name string) string {
+func (c *cookies) name(name string) string { return c.prefix() + name + c.tag }
+
+func (c *cookies) prefix() string {
 	if c.insecure {
-		return "valetkey-" + name
+		return "valetkey-"
 	}
-	return "__Host-valetkey-" + name
+	return "__Host-valetkey-"
+}
+
+// short is what name was given; false where the whole name is not one of these
+// cookies.
+func (c *cookies) short(whole string) (name string, ok bool) {
+	name, begins := strings.CutPrefix(whole, c.prefix())
+	name, ends := strings.CutSuffix(name, c.tag)
+	return name, begins && ends
 }
 
 // bound is a cookie's associated data: what it is for and the name it has. One

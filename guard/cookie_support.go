@@ -21,10 +21,10 @@ type kept struct {
 }
 
 // lastUse is when an access token is renewed: a little before it expires, so that
-// it does not do so on its way through the app, but never for the sake of a
-// session that ends with it.
+// it does not do so on its way through the app; but not for the sake of a session
+// that ends with it, nor where an agent would have to go to the broker for it.
 func (k kept) lastUse() time.Time {
-	if k.Expires.Before(k.EndsAt) {
+	if k.Expires.Before(k.EndsAt) && k.Refresh != "" {
 		return k.Expires.Add(-2 * time.Second)
 	}
 	return k.Expires

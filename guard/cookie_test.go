@@ -17,7 +17,7 @@ func newTestCookies(t *testing.T, insecure bool, keys ...[]byte) *cookies {
 	if len(keys) == 0 {
 		keys = [][]byte{testKey}
 	}
-	c, err := newCookies(keys, insecure)
+	c, err := newCookies(keys, insecure, "-0000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +47,8 @@ func TestASealedCookieOpensInItsPlaceOnly(t *testing.T) {
 		"after the key was rotated":   {newTestCookies(t, false, bytes.Repeat([]byte{9}, 32), testKey), "support", "support", value, true},
 		"under another name":          {c, "support", "trip", value, false},
 		"for another purpose":         {c, "trip", "support", value, false},
+		"of another app":              {&cookies{aeads: c.aeads, tag: "-1111"}, "support", "support", value, false},
+		"under the former name":       {c.untagged(), "support", "support", value, false},
 		"without the prefix":          {newTestCookies(t, true), "support", "support", value, false},
 		"with another key":            {other, "support", "support", value, false},
 		"changed":                     {c, "support", "support", changed, false},
@@ -68,7 +70,7 @@ func TestKeysOfCookies(t *testing.T) {
 	for name, keys := range map[string][][]byte{
 		"none": nil, "an empty one": {{}}, "a short one": {testKey[:31]}, "a short one behind a good one": {testKey, testKey[:16]},
 	} {
-		if _, err := newCookies(keys, false); err == nil {
+		if _, err := newCookies(keys, false, ""); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
@@ -87,7 +89,7 @@ func TestCookieAttributes(t *testing.T) {
 			age  int
 		}{{"trip", 600}, {"support", 0}, {"support", -1}} {
 			got := w.Result().Cookies()[i]
-			if got.Name != prefix+want.name || got.MaxAge != want.age {
+			if got.Name != prefix+want.name+"-0000" || got.MaxAge != want.age {
 				t.Errorf("%s lasts %d, want %s and %d", got.Name, got.MaxAge, prefix+want.name, want.age)
 			}
 			if got.Secure == insecure || !got.HttpOnly || got.SameSite != http.SameSiteLaxMode || got.Path != "/" || got.Domain != "" {
@@ -109,7 +111,7 @@ func TestACookieThatBrowsersWouldDrop(t *testing.T) {
 			continue
 		}
 		fits = n
-		if have := len("__Host-valetkey-support") + len(value); have > 4096 {
+		if have := len("__Host-valetkey-support-0000") + len(value); have > 4096 {
 			t.Fatalf("%d bytes make a cookie of %d", n, have)
 		}
 	}
@@ -125,7 +127,7 @@ func TestTwoCookiesOfAName(t *testing.T) {
 	if _, found := c.get(r, "support"); found {
 		t.Error("a request without cookies has one")
 	}
-	r.Header.Set("Cookie", "valetkey-support=a; valetkey-support=b")
+	r.Header.Set("Cookie", "valetkey-support-0000=a; valetkey-support-0000=b")
 	if value, found := c.get(r, "support"); !found || value != "" {
 		t.Errorf("of two cookies %q is taken", value)
 	}

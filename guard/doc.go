@@ -72,7 +72,7 @@
 // # Jobs and sockets
 //
 // What outlives a request watches [Session.Done], or asks [Guard.Live] before each
-// step. Done is also closed when it can no longer be known whether the session
+// step, in the process that let the request in. Done is also closed when it can no longer be known whether the session
 // lives: its last token has expired while the feed is stale, or nothing was heard
 // for longer than the feed repeats.
 //
@@ -93,13 +93,14 @@
 //
 // [NewLogin] signs agents in to an app with pages, and keeps their session in a
 // sealed cookie of its own beside the app's login; [Login.Wrap] then stands for
-// [Guard.Wrap]. While a browser has that cookie its requests are the session's,
-// whatever login it has besides; when the session has ended they are refused, and
-// not tried with the app's own login. [Login.Banner], or a [Banner], says on each
-// page whose account it is and who acts. Where the broker demands it, the login
-// proves its client by a key, pushes its requests and holds bound tokens: see
-// LoginConfig's Key, PAR and DPoP. [Guard.LogoutReceiver] takes back-channel
-// logouts where no stream can be held.
+// [Guard.Wrap]. Apps of one host have cookies of different names. While a browser
+// has its cookie its requests are the session's, whatever login it has besides;
+// when the session has ended they are refused, and not tried with the app's own
+// login. [Login.Banner], or a [Banner], says on each page whose account it is and
+// who acts. Where the broker demands it, the login proves its client by a key,
+// pushes its requests and holds bound tokens: see LoginConfig's Key, PAR and
+// DPoP. [Guard.LogoutReceiver] takes back-channel logouts where no stream can be
+// held.
 //
 // # Memory
 //

@@ -13,6 +13,16 @@ type Ending struct {
 	Cause string
 }
 
+// ending is one as the broker tells it. A session is remembered to have ended by
+// that time: one that cannot be meant is taken for now.
+func (g *Guard) ending(at time.Time, cause string) Ending {
+	now := time.Unix(0, g.clock.read().wall)
+	if at.Before(now.Add(-24*time.Hour)) || at.After(time.Unix(farthest, 0)) {
+		at = now
+	}
+	return Ending{at, cause}
+}
+
 // refusal is [ErrEnded] with what is known of the ending.
 func (e Ending) refusal() *Refusal {
 	both := &struct {

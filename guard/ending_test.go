@@ -84,3 +84,21 @@ func TestTheRecordSaysHowItEnded(t *testing.T) {
 		}
 	})
 }
+
+// TestAnEndingOfNoTime: what the broker cannot have meant is taken for now, so that
+// no session is forgotten to have ended while a token of it could live.
+func TestAnEndingOfNoTime(t *testing.T) {
+	for _, at := range []string{"0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z", "1600-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2300-01-01T00:00:00Z", "9999-12-31T23:59:59Z"} {
+		t.Run(at, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				token := w.broker.Mint(reader("s1"))
+				w.want(w.request("GET", document, token), 200, "")
+				w.broker.Emit("event: ended\nid: " + w.broker.Position() + "\ndata: {\"seq\":1,\"sid\":\"s1\",\"ended_at\":\"" + at + "\"}\n\n")
+				for range 20 {
+					time.Sleep(10 * time.Second)
+					w.want(w.request("GET", document, token), 401, "session_ended")
+				}
+			})
+		})
+	}
+}

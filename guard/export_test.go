@@ -111,3 +111,27 @@ func (g *Guard) UseProof(number int) error {
 
 // ReadClaims reads a payload as if its signature were right.
 func ReadClaims(g *Guard, payload []byte) { _, _ = g.read("", "", payload, 0) }
+
+// Formerly is a support cookie as it was sealed before names had a tag, with another
+// access token where one is given.
+func (l *Login) Formerly(value, access string) string {
+	plain, err := l.cookies.open("support", supportName, value)
+	if err != nil {
+		panic(err)
+	}
+	k, err := decodeKept(plain)
+	if err != nil {
+		panic(err)
+	}
+	if access != "" {
+		k.Access = access
+	}
+	if plain, err = k.encode(); err != nil {
+		panic(err)
+	}
+	value, err = l.former.seal("support", supportName, plain)
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

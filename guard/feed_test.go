@@ -312,6 +312,11 @@ func TestReceipts(t *testing.T) {
 		if last.ID != w.broker.Position() || last.Age < 400*time.Millisecond || last.Age > 10*time.Second {
 			w.Fatalf("%+v: a receipt that was not taken is to be sent again, and say how old it is", last)
 		}
+		sent := w.broker.Requests("/api/v1/endings/ack")
+		time.Sleep(time.Minute)
+		if n := w.broker.Requests("/api/v1/endings/ack"); n != sent {
+			w.Fatalf("what was taken was sent %d times more", n-sent)
+		}
 	})
 }
 

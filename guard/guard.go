@@ -20,14 +20,17 @@ import (
 // ClientSecret, or a Key instead, are required; everything else has a default that
 // is safe.
 type Config struct {
-	Issuer       string // the broker, as its configuration writes it: https, or http on loopback
-	Audience     string // the aud of this app's access tokens
-	ClientID     string // of a client with that audience, grants: [client_credentials], api: [endings.read, actions.write]
+	Issuer   string // the broker, as its configuration writes it: https, or http on loopback
+	Audience string // the aud of this app's access tokens
+	// ClientID is that of a client with that audience, grants: [client_credentials],
+	// api: [endings.read, actions.write]. It cannot have require.dpop; the client of a
+	// [Login] can, and then is another one.
+	ClientID     string
 	ClientSecret string
 	// Key proves who the client is in place of a ClientSecret (private_key_jwt, RFC
 	// 7523): P-256, Ed25519 or RSA, which signs by PS256. It may lie elsewhere, such as
 	// in a key management service. Its public part is in the client's jwks; KeyID is
-	// its kid there, if it has one.
+	// its kid there, if it has one. Nobody waits for a signature for longer than 5 s.
 	Key   crypto.Signer
 	KeyID string
 
@@ -53,7 +56,7 @@ type Config struct {
 	// Keys are the broker's public keys; default: those it publishes.
 	Keys KeySet
 
-	HTTPClient *http.Client     // only its Transport is used; redirects are never followed
+	HTTPClient *http.Client     // only its Transport is used, default one of the guard's own; redirects are never followed
 	Logger     *slog.Logger     // default slog.Default()
 	Now        func() time.Time // the wall clock, for tests; default time.Now
 }
@@ -106,7 +109,8 @@ var errClosed = &Refusal{http.StatusServiceUnavailable, "unknown_freshness", "th
 
 // New begins to follow the broker's endings. It does not wait for the broker: an
 // app starts without it, and answers support sessions 503 until it is there.
-// When the context ends, so does the guard, as with Close.
+// When the context ends, so does the guard, as with Close: it is the app's, and not
+// that of a request or of a start-up with a time limit.
 func New(ctx context.Context, cfg Config) (*Guard, error) {
 	return newGuard(ctx, cfg, newClock(cfg.Now))
 }
@@ -121,8 +125,8 @@ func newGuard(ctx context.Context, cfg Config, c *clock) (*Guard, error) {
 	}
 	g := &Guard{
 		cfg: cfg, app: app, log: cfg.Logger, clock: c, keys: cfg.Keys,
-		client: newTransport(cfg.HTTPClient, timeout), stream: newTransport(cfg.HTTPClient, 0),
-		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, 64),
+		client: newTransport(cfg.HTTPClient, timeout), stream: newStream(cfg.HTTPClient),
+		actions: newQueue(), acks: newAcks(), asking: make(chan struct{}, maxAsking),
 	}
 	g.ledger.g, g.cache.g, g.cache.most = g, g, maxCached
 	if g.keys == nil {
@@ -192,12 +196,21 @@ func (g *Guard) Close() error {
 	g.stop(errClosed)
 	g.work.Wait()
 	g.client.CloseIdleConnections()
+	g.stream.CloseIdleConnections()
 	return nil
 }
 
-// rest waits for the end and lets go of what the guard holds.
+// rest waits for the end and lets go of what the guard holds. An end that nobody
+// asked for by Close would else be found out by the agents alone.
 func (g *Guard) rest(ctx context.Context) {
 	<-ctx.Done()
+	g.mu.Lock()
+	meant := g.closed
+	g.mu.Unlock()
+	if !meant {
+		g.log.WarnContext(ctx, "guard: the context that New was given has ended, and the guard with it: support sessions are refused from now on."+
+			" If the app goes on, give New a context that lasts as long as the app does", "cause", context.Cause(ctx))
+	}
 	g.ledger.close()
 	g.fresh.Store(nil)
 }

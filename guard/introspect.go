@@ -47,7 +47,7 @@ func (g *Guard) ask(ctx context.Context, raw, sid string) (bool, error) {
 		return false, fmt.Errorf("introspection: %w", err)
 	}
 	if status != http.StatusOK {
-		return false, fmt.Errorf("introspection: the broker answered %d", status)
+		return false, fmt.Errorf("introspection: the broker answered %s", why(status, body))
 	}
 	var said struct {
 		Active *bool  `json:"active"`

@@ -42,6 +42,8 @@ const (
 	// keysFloor lies between two fetches for the sake of unknown keys: tokens
 	// with invented ones must not make every app ask the broker all the time.
 	keysFloor = 10 * time.Second
+	// keysPause lies between two fetches where there are no keys and none can be had.
+	keysPause = time.Second
 	// keysKept is how long keys are used after their maximum age when the broker
 	// cannot be reached.
 	keysKept = time.Hour
@@ -103,7 +105,11 @@ func (k *remoteKeys) refresh(ctx context.Context, have *ring, now instant) (*rin
 	if have != nil && (have.serial != k.serial.Load() || now.since(have.asked) >= have.maxAge+keysKept) {
 		have = nil
 	}
-	if failed := k.failed.Load(); failed != nil && have != nil && now.since(*failed) < keysFloor {
+	pause := keysFloor
+	if have == nil {
+		pause = keysPause
+	}
+	if failed := k.failed.Load(); failed != nil && now.since(*failed) < pause {
 		return have, errKeys
 	}
 	for range 3 { // an event in between makes what was fetched too old

@@ -98,12 +98,14 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 		time.Sleep(guard.KeysKept)
 		w.want(w.request("GET", document, mint()), 503, "unknown_freshness")
 		w.broker.Fail("/jwks", 0)
+		time.Sleep(time.Second)
 		w.want(w.request("GET", document, mint()), 200, "")
 		w.broker.Fail("/jwks", 500)
 		w.broker.RotateKeys()
 		synctest.Wait()
 		w.want(w.request("GET", document, mint()), 503, "unknown_freshness")
 		w.broker.Fail("/jwks", 0)
+		time.Sleep(time.Second)
 		w.want(w.request("GET", document, mint()), 200, "")
 	})
 }
@@ -212,4 +214,28 @@ func flip(c byte) string {
 		return "B"
 	}
 	return "A"
+}
+
+// TestKeysThatWereNeverFetched: whoever sends invented tokens does not make the app
+// ask a broker that fails as often as they like.
+func TestKeysThatWereNeverFetched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := guardtest.New(t, guardtest.InMemory())
+		broker.Fail("/jwks", 503)
+		w := newWorld(t, broker)
+		w.settle()
+		broker.ForgetRequests()
+		for i := range 1000 {
+			invented := w.signed(ecKey(w), "ES256", fmt.Sprint("kid", i), broker.Claims(reader("s1")))
+			w.want(w.request("GET", document, invented), 503, "unknown_freshness")
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := broker.Requests("/jwks"); n > 11 {
+			t.Errorf("the broker was asked %d times in 10 s", n)
+		}
+		broker.Fail("/jwks", 0)
+		time.Sleep(time.Second)
+		w.want(w.request("GET", document, broker.Mint(reader("s1"))), 200, "")
+	})
 }

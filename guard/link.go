@@ -138,6 +138,7 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.compare(response.Header, l.sent)
 	if response.StatusCode == http.StatusOK {
 		if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
 			g.clock.hear(date)
@@ -147,11 +148,12 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 		}
 		return response, nil
 	}
-	response.Body.Close() //nolint:errcheck,gosec // nothing of it was wanted
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxEvent)) // what cannot be read is not said
+	response.Body.Close()                                          //nolint:errcheck,gosec // it was only read
 	if response.StatusCode == http.StatusUnauthorized {
 		g.token.forget(b)
 	}
-	return nil, fmt.Errorf("the feed of endings answered %d: the client needs api: [endings.read]", response.StatusCode)
+	return nil, fmt.Errorf("the feed of endings answered %s: the client needs api: [endings.read]", why(response.StatusCode, body))
 }
 
 // apply does what an event says. An error ends the link.
@@ -183,10 +185,7 @@ func (l *link) ended(ev event) {
 		l.distrust("guard: an ending that is not understood; requests are asked about until the next connection", ev)
 		return
 	}
-	if said.EndedAt.IsZero() || said.EndedAt.After(time.Unix(farthest, 0)) {
-		said.EndedAt = time.Unix(0, l.g.clock.read().wall)
-	}
-	l.g.ledger.end(said.SID, Ending{said.EndedAt, said.Cause})
+	l.g.ledger.end(said.SID, l.g.ending(said.EndedAt, said.Cause))
 	l.epoch = at.epoch
 	l.g.position.reach(at)
 	l.g.acks.reached(at, l.g.clock.read())

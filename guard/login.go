@@ -66,7 +66,8 @@ type Login struct {
 	callback string // the path of the RedirectURI
 	client   client
 	cookies  *cookies
-	prover   *prover // nil: tokens are not bound
+	former   *cookies // as they were called before their names had a tag
+	prover   *prover  // nil: tokens are not bound
 	csrf     *http.CrossOriginProtection
 	renewals renewals
 	style    string // path of the banner's stylesheet
@@ -85,12 +86,17 @@ func NewLogin(g *Guard, cfg LoginConfig) (*Login, error) {
 		return nil, fmt.Errorf("guard: RedirectURI %q must be https, or http on 127.0.0.1, [::1] or localhost", cfg.RedirectURI)
 	}
 	l.callback = to.Path
-	if l.cookies, err = newCookies(cfg.Keys, insecure); err != nil {
-		return nil, err
+	// Where a proxy changes the Host, an older browser's own pages are known by this.
+	if err := l.csrf.AddTrustedOrigin(strings.TrimSuffix(normal(&url.URL{Scheme: to.Scheme, Host: to.Host}), "/")); err != nil {
+		return nil, fmt.Errorf("guard: RedirectURI %q: %w", cfg.RedirectURI, err)
 	}
 	if err := l.identify(); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
+	if l.cookies, err = newCookies(cfg.Keys, insecure, tagOf(l.cfg.ClientID, cfg.RedirectURI)); err != nil {
+		return nil, err
+	}
+	l.former = l.cookies.untagged()
 	l.style = l.cfg.StartPath + "/banner-" + bannerHash[:16] + ".css"
 	if err := l.check(); err != nil {
 		return nil, err

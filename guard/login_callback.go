@@ -37,13 +37,13 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 		l.refuseAnswer(w, r, t, fmt.Errorf("%w: its iss is another", errAnswer))
 		return
 	}
-	if code := query.Get("error"); code != "" || query.Get("code") == "" {
-		l.declined(w, r, t, code)
+	if query.Get("error") != "" || query.Get("code") == "" {
+		l.declined(w, r, t, query)
 		return
 	}
 	k, err := l.exchange(r, t, query.Get("code"))
 	if err == nil {
-		err = l.put(w, k)
+		err = l.put(w, r, k)
 	}
 	if err != nil {
 		l.refuseAnswer(w, r, t, err)
@@ -102,7 +102,8 @@ func (l *Login) refuseAnswer(w http.ResponseWriter, r *http.Request, t trip, err
 
 // declined is what the broker's error means to an agent (RFC 6749 section
 // 4.1.2.1; OpenID Connect Core 1.0 section 3.1.2.6).
-func (l *Login) declined(w http.ResponseWriter, r *http.Request, t trip, code string) {
+func (l *Login) declined(w http.ResponseWriter, r *http.Request, t trip, said url.Values) {
+	code := said.Get("error")
 	n := Notice{Status: http.StatusBadRequest, Code: "declined", Title: "This sign-in did not finish", Actions: l.again(t.Return)}
 	switch code {
 	case "access_denied":
@@ -113,7 +114,7 @@ func (l *Login) declined(w http.ResponseWriter, r *http.Request, t trip, code st
 		l.unreachable(w, r, fmt.Errorf("the broker answers %s", code))
 		return
 	default:
-		l.guard.log.WarnContext(r.Context(), "the broker refuses a support sign-in", "code", cut(code))
+		l.guard.log.WarnContext(r.Context(), "the broker refuses a support sign-in", "code", escaped(code), "description", escaped(said.Get("error_description")))
 		n.Text = "The broker let nobody in."
 	}
 	l.say(w, r, n)

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
@@ -59,17 +58,21 @@ func (p *prover) holds(jkt string) bool { return p != nil && slices.Contains(p.j
 // keyOf is the key that a token of this login is bound to; the first one, where
 // there is no token. What is renewed stays bound to its key.
 func (p *prover) keyOf(access string) jose.Signer {
-	var c claims
-	if _, payload, found := strings.Cut(access, "."); found {
-		payload, _, _ = strings.Cut(payload, ".")
-		raw, err := base64.RawURLEncoding.DecodeString(payload)
-		if err == nil && json.Unmarshal(raw, &c) == nil && c.Confirmed != nil {
-			if at := slices.Index(p.jkts, c.Confirmed.Thumbprint); at >= 0 {
-				return p.signers[at]
-			}
+	if bound := unverified(access).Confirmed; bound != nil {
+		if at := slices.Index(p.jkts, bound.Thumbprint); at >= 0 {
+			return p.signers[at]
 		}
 	}
 	return p.signers[0]
+}
+
+// unverified is what an access token says that this login has sealed: it was
+// verified before.
+func unverified(access string) (c claims) {
+	if _, payload, _, ok := parts(access); !ok || decode(payload, &c) != nil {
+		return claims{}
+	}
+	return c
 }
 
 // proof is one for a POST to an endpoint of the broker.
@@ -143,7 +146,7 @@ func (l *Login) push(ctx context.Context, at *broker, query url.Values) (url.Val
 		URI string `json:"request_uri"`
 	}
 	if status != http.StatusCreated || json.Unmarshal(body, &said) != nil || said.URI == "" {
-		return nil, fmt.Errorf("%w: %d %q", errPushed, status, cut(errorOf(body)))
+		return nil, fmt.Errorf("%w: %s", errPushed, why(status, body))
 	}
 	return url.Values{"client_id": {l.cfg.ClientID}, "request_uri": {said.URI}}, nil
 }

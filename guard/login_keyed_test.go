@@ -40,19 +40,24 @@ func demanding(key crypto.Signer) func(*guardtest.Broker, *guard.Config) {
 }
 
 // inBank runs a test of an app whose broker demands a key, pushed requests and bound
-// tokens.
+// tokens of the login's client; the guard's is another.
 func inBank(t *testing.T, change func(*guard.LoginConfig), test func(*site)) {
 	t.Helper()
 	t.Parallel()
 	key := newKey(t, elliptic.P256())
+	demands := func(b *guardtest.Broker, own *guard.Config) {
+		demanding(key)(b, own)
+		b.RequireDPoP(true)
+		*own = b.APIConfig()
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, func(l *guard.LoginConfig) {
-			l.PAR, l.DPoP = true, true
+			l.ClientID, l.Key, l.KeyID, l.PAR, l.DPoP = guardtest.ClientID, key, "app-1", true, true
 			if change != nil {
 				change(l)
 			}
-		}, demanding(key))
-		s.broker.RequireDPoP(true)
+		}, demands)
+		s.key = key
 		test(s)
 	})
 }
@@ -149,8 +154,8 @@ func TestWhatIsDemandedMustBeDone(t *testing.T) {
 	for name, change := range map[string]func(*guard.LoginConfig){
 		"without pushing":   func(l *guard.LoginConfig) { l.PAR = false },
 		"without a binding": func(l *guard.LoginConfig) { l.DPoP = false },
-		"by another key":    func(l *guard.LoginConfig) { l.ClientID, l.Key = guardtest.ClientID, newKey(t, elliptic.P256()) },
-		"by a secret":       func(l *guard.LoginConfig) { l.ClientID, l.ClientSecret = guardtest.ClientID, guardtest.ClientSecret },
+		"by another key":    func(l *guard.LoginConfig) { l.Key = newKey(t, elliptic.P256()) },
+		"by a secret":       func(l *guard.LoginConfig) { l.Key, l.KeyID, l.ClientSecret = nil, "", guardtest.ClientSecret },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBank(t, change, func(s *site) {
@@ -176,7 +181,8 @@ func TestSessionsGoOnWhenKeysChange(t *testing.T) {
 		}
 		synctest.Wait()
 		if s.login, err = guard.NewLogin(s.guard, guard.LoginConfig{RedirectURI: siteURL + "/support/callback", Scopes: []string{"documents.read"},
-			Keys: [][]byte{bytes.Repeat([]byte{8}, 32), cookieKey}, PAR: true, DPoP: true}); err != nil {
+			Keys: [][]byte{bytes.Repeat([]byte{8}, 32), cookieKey}, PAR: true, DPoP: true,
+			ClientID: guardtest.ClientID, Key: s.key}); err != nil {
 			s.t.Fatal(err)
 		}
 		s.app = s.login.Wrap(s.guard.Require("documents.read", http.HandlerFunc(s.documents)), s.ownAuth)
@@ -233,6 +239,10 @@ func TestKeysOfClients(t *testing.T) {
 		"a secret besides":          func(c *guard.Config) { c.Key = newKey(t, elliptic.P256()) },
 		"an id of no key":           func(c *guard.Config) { c.KeyID = "x" },
 		"neither":                   func(c *guard.Config) { c.ClientSecret = "" },
+		"a key that is nil":         func(c *guard.Config) { c.ClientSecret, c.Key = "", (*ecdsa.PrivateKey)(nil) },
+		"an empty key":              func(c *guard.Config) { c.ClientSecret, c.Key = "", &ecdsa.PrivateKey{} },
+		"an empty Ed25519 key":      func(c *guard.Config) { c.ClientSecret, c.Key = "", ed25519.PrivateKey(nil) },
+		"an RSA key that is nil":    func(c *guard.Config) { c.ClientSecret, c.Key = "", (*rsa.PrivateKey)(nil) },
 	} {
 		config := b.Config()
 		change(&config)

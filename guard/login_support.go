@@ -20,36 +20,66 @@ func (l *Login) carried(r *http.Request) (string, bool) {
 	}
 	// An app that wraps a handler without the login still takes no request of a
 	// support session for one of its own: what is there is judged as it is.
-	value, found := l.cookies.get(r, supportName)
-	if !found {
-		return "", false
-	}
-	k, _ := l.opened(value)
-	return k.Access, true
+	k, found, _ := l.held(r)
+	return k.Access, found
 }
 
-func (l *Login) opened(value string) (kept, error) {
-	plain, err := l.cookies.open("support", supportName, value)
+// held is the support session that a browser carries; found with an error where
+// its cookie cannot be opened.
+func (l *Login) held(r *http.Request) (k kept, found bool, err error) {
+	value, found := l.cookies.get(r, supportName)
+	if !found {
+		k, found = l.heldBefore(r)
+		return k, found, nil
+	}
+	k, err = opened(l.cookies, value)
+	return k, true, err
+}
+
+// heldBefore is what a cookie holds that was made before names had a tag. All apps
+// of a host may have that name: it is this login's where it was sealed for its client.
+func (l *Login) heldBefore(r *http.Request) (kept, bool) {
+	value, found := l.former.get(r, supportName)
+	if !found {
+		return kept{}, false
+	}
+	k, err := opened(l.former, value)
+	return k, err == nil && unverified(k.Access).ClientID == l.cfg.ClientID
+}
+
+func opened(by *cookies, value string) (kept, error) {
+	plain, err := by.open("support", supportName, value)
 	if err != nil {
 		return kept{}, err
 	}
 	return decodeKept(plain)
 }
 
+// drop takes a browser's support cookie away.
+func (l *Login) drop(w http.ResponseWriter, r *http.Request) {
+	l.cookies.set(w, supportName, "", -1)
+	l.dropFormer(w, r)
+}
+
+func (l *Login) dropFormer(w http.ResponseWriter, r *http.Request) {
+	if _, found := l.heldBefore(r); found {
+		l.former.set(w, supportName, "", -1)
+	}
+}
+
 // serve has a request with a support cookie served as the session's, with a
 // token that is good now.
 func (l *Login) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	value, found := l.cookies.get(r, supportName)
+	k, found, err := l.held(r)
 	if !found || l.inHeader(r) {
 		next.ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store") // a customer's data; a handler that knows better says so
-	k, err := l.opened(value)
 	if err != nil {
 		// Of a key that is not used any more, or spoilt: there is no session to go
 		// on with or to end, and nobody is kept from their own login by it.
-		l.cookies.set(w, supportName, "", -1)
+		l.drop(w, r)
 		l.refuse(w, r, &Refusal{Status: http.StatusUnauthorized, Code: "malformed", Description: "the support cookie cannot be read"})
 		return
 	}
@@ -90,7 +120,7 @@ func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, b
 	}
 	next, err := l.renewals.do(r.Context(), k, l.renew)
 	if err == nil {
-		err = l.put(w, next)
+		err = l.put(w, r, next)
 	}
 	var refusal *Refusal
 	switch {
@@ -155,7 +185,9 @@ type renewal struct {
 // do renews k, or waits for the one who does. A tab that comes a little later,
 // because it has not seen the new cookie yet, gets the same one.
 func (x *renewals) do(ctx context.Context, k kept, renew func(context.Context, kept) (kept, error)) (kept, error) {
-	key := sha256.Sum256([]byte(k.SID + "\x00" + k.Refresh))
+	// Of a client whose refresh tokens are not replaced the same one comes again, with
+	// the access token that it has brought.
+	key := sha256.Sum256([]byte(k.SID + "\x00" + k.Refresh + "\x00" + k.Access))
 	x.mu.Lock()
 	f, joined := x.running[key]
 	if !joined {

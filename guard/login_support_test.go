@@ -343,7 +343,7 @@ func TestCookiesThatDoNotOpen(t *testing.T) {
 		// Nor does a support cookie begin a trip.
 		b := s.browser()
 		b.put(trip.Name, good)
-		b.do("GET", "/support/callback?code=x&iss="+url.QueryEscape(s.broker.URL)+"&state="+strings.TrimPrefix(trip.Name, "__Host-valetkey-trip-")).want(s.t, http.StatusBadRequest)
+		b.do("GET", "/support/callback?code=x&iss="+url.QueryEscape(s.broker.URL)+"&state="+strings.TrimSuffix(strings.TrimPrefix(trip.Name, "__Host-valetkey-trip-"), cookieTag)).want(s.t, http.StatusBadRequest)
 	})
 }
 

@@ -220,6 +220,37 @@ func TestReturnTo(t *testing.T) {
 	}
 }
 
+// TestALongWayBack: where an address to come back to does not fit beside all else,
+// the agent signs in and comes to the start page.
+func TestALongWayBack(t *testing.T) {
+	inSite(t, nil, func(s *site) {
+		to := "/documents?" + strings.Repeat("a=b&", 500)
+		b := s.browser()
+		p := b.do("GET", b.callback("/support?"+url.Values{"return_to": {to}}.Encode()))
+		if p.status != http.StatusSeeOther || p.to() != "/" || b.cookie(supportCookie) == "" {
+			s.t.Errorf("the agent is sent to %q (%d) %s", p.to(), p.status, p.body)
+		}
+	})
+}
+
+// TestAProxyThatChangesTheHost: a form of the app's own page is taken by its origin,
+// which the RedirectURI says; of an older browser, that does not say where it is from.
+func TestAProxyThatChangesTheHost(t *testing.T) {
+	inSite(t, nil, func(s *site) {
+		b := s.enter()
+		app := s.app
+		s.app = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Host = "127.0.0.1:8500"
+			app.ServeHTTP(w, r)
+		})
+		for origin, want := range map[string]int{siteURL: 200, "https://evil.example": 403, "http://docs.example": 403, "null": 403} {
+			b.do("POST", "/documents", "Origin", origin, "Sec-Fetch-Site", "").want(s.t, want)
+		}
+		b.do("POST", "/documents", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site").want(s.t, http.StatusForbidden)
+		b.do("POST", "/support/end", "Origin", siteURL, "Sec-Fetch-Site", "").want(s.t, http.StatusOK, "You have left support mode")
+	})
+}
+
 // TestTripsOfOneBrowser: each tab can finish what it began, and old ones make
 // room.
 func TestTripsOfOneBrowser(t *testing.T) {

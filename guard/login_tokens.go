@@ -105,7 +105,7 @@ func (l *Login) ask(ctx context.Context, form url.Values, access string) (tokens
 	case status == http.StatusBadRequest && said.Error == "invalid_grant":
 		return tokens{}, errOver
 	case status != http.StatusOK:
-		return tokens{}, fmt.Errorf("the token endpoint answers %d %q", status, cut(said.Error))
+		return tokens{}, fmt.Errorf("the token endpoint answers %s", why(status, body))
 	case err != nil:
 		return tokens{}, fmt.Errorf("the token endpoint's answer: %w", err)
 	case said.Access == "" || !strings.EqualFold(said.Type, l.tokenType()):
@@ -193,12 +193,13 @@ func keep(s *Session, got tokens) kept {
 // put gives the browser its support cookie. It lasts until the browser is closed:
 // what is trusted in it ends long before, and while it is there no request is
 // taken for one of the app's own login.
-func (l *Login) put(w http.ResponseWriter, k kept) error {
+func (l *Login) put(w http.ResponseWriter, r *http.Request, k kept) error {
 	plain, err := k.encode()
 	if err == nil {
 		var value string
 		if value, err = l.cookies.seal("support", supportName, plain); err == nil {
 			l.cookies.set(w, supportName, value, 0)
+			l.dropFormer(w, r)
 			return nil
 		}
 	}

@@ -87,7 +87,11 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		}
 	}
 	to.RawQuery = query.Encode()
-	if err := l.putTrip(w, r, t); err != nil {
+	if err = l.putTrip(w, r, t); err != nil { // of all that it holds only this can be long
+		t.Return = l.cfg.Home
+		err = l.putTrip(w, r, t)
+	}
+	if err != nil {
 		l.broken(w, r, err)
 		return
 	}
@@ -132,9 +136,9 @@ func (l *Login) putTrip(w http.ResponseWriter, r *http.Request, t trip) error {
 	l.cookies.set(w, tripName(t.State), value, tripLife)
 	begun := map[string]int64{}
 	var names []string
-	prefix := l.cookies.name("trip-")
 	for _, c := range r.Cookies() {
-		if state, ok := strings.CutPrefix(c.Name, prefix); ok && len(state) == 8 {
+		name, ours := l.cookies.short(c.Name)
+		if state, ok := strings.CutPrefix(name, "trip-"); ours && ok && len(state) == 8 {
 			other, _ := l.tripOf(r, state)
 			begun[state] = other.At // zero where it does not open
 			names = append(names, state)

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type site struct {
 	own    int                                  // requests that the app's own login let in
 	lose   atomic.Int32                         // so many replies of the token endpoint
 	swap   atomic.Pointer[func(map[string]any)] // changes its replies
+	refuse atomic.Pointer[refuses]              // answers for the broker
+	key    crypto.Signer                        // of the login's client, where it has one
 }
 
 const siteURL = "https://docs.example"
@@ -81,6 +84,9 @@ func newSite(t *testing.T, change func(*guard.LoginConfig), demands ...func(*gua
 type wire struct{ s *site }
 
 func (x wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if refuse := x.s.refuse.Load(); refuse != nil && refuse.path == r.URL.Path {
+		return refuse.RoundTrip(r)
+	}
 	answer, err := x.s.broker.Client().Transport.RoundTrip(r)
 	if err == nil && r.URL.Path == "/token" && x.s.lose.Add(-1) >= 0 {
 		_ = answer.Body.Close()
@@ -247,7 +253,11 @@ func (b *browser) put(name, value string) {
 	b.jar.SetCookies(at, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: true}})
 }
 
-const supportCookie = "__Host-valetkey-support"
+// The support cookie of the site; what other apps of the host have ends otherwise.
+const (
+	cookieTag     = "-1cda88d0"
+	supportCookie = "__Host-valetkey-support" + cookieTag
+)
 
 // want checks a status and that the page says something.
 func (p page) want(t *testing.T, status int, says ...string) {

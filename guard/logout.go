@@ -20,7 +20,8 @@ func (l *Login) End(w http.ResponseWriter, r *http.Request) {
 		l.refuse(w, r, &Refusal{Status: http.StatusForbidden, Code: "cross_origin", Description: "the request comes from a page of another site"})
 		return
 	}
-	k, has := l.held(r)
+	k, found, err := l.held(r)
+	has := found && err == nil
 	if has && !l.isOver(k) {
 		// Whoever closes the tab now has still asked for it.
 		if err := l.revoke(context.WithoutCancel(r.Context()), k); err != nil {
@@ -33,15 +34,8 @@ func (l *Login) End(w http.ResponseWriter, r *http.Request) {
 		}
 		l.guard.end(k.SID)
 	}
-	l.cookies.set(w, supportName, "", -1)
+	l.drop(w, r)
 	l.left(w, r, has)
-}
-
-// held is the support session of a browser, if its cookie can be read.
-func (l *Login) held(r *http.Request) (kept, bool) {
-	value, found := l.cookies.get(r, supportName)
-	k, err := l.opened(value)
-	return k, found && err == nil
 }
 
 // left tells an agent that they are out of support mode.
@@ -80,9 +74,9 @@ func (l *Login) revoke(ctx context.Context, k kept) error {
 	if k.Refresh != "" {
 		form = url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}}
 	}
-	status, _, err := l.post(ctx, at.Revocation, form)
+	status, body, err := l.post(ctx, at.Revocation, form)
 	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the revocation endpoint answers %d", status)
+		err = fmt.Errorf("the revocation endpoint answers %s", why(status, body))
 	}
 	return err
 }

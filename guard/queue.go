@@ -44,9 +44,8 @@ func (q *queue) close() {
 	q.closed = true
 }
 
-// gather takes what waits after the first, up to a batch.
-func (q *queue) gather(first action) []action {
-	batch := []action{first}
+// gather adds what waits to a batch, up to its bound.
+func (q *queue) gather(batch []action) []action {
 	for len(batch) < maxBatch {
 		select {
 		case a := <-q.wait:
@@ -58,28 +57,29 @@ func (q *queue) gather(first action) []action {
 	return batch
 }
 
-// report sends what is queued, in batches, again until it is answered. At the end
-// it has 5 s for the rest.
+// report sends what is queued, in batches, again until it is answered: what could
+// not be recorded goes along with what comes after it. At the end it has 5 s for the
+// rest.
 func (g *Guard) report(ctx context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case a := <-g.actions.wait:
-			batch := g.actions.gather(a)
-			for pause := shortPause; ; pause = min(2*pause, longPause) {
-				err := g.batch(ctx, batch)
-				if err == nil {
-					break
-				}
-				g.log.WarnContext(ctx, "guard: actions wait to be recorded", "actions", len(batch)+len(g.actions.wait), "error", err)
-				if sleep(ctx, pause); ctx.Err() != nil {
-					g.last(ctx, batch)
-					return
-				}
+	var batch []action
+	for pause := shortPause; ctx.Err() == nil; {
+		if len(batch) == 0 {
+			select {
+			case <-ctx.Done():
+				continue
+			case a := <-g.actions.wait:
+				batch, pause = append(batch, a), shortPause
 			}
 		}
+		var err error
+		if batch, err = g.batch(ctx, g.actions.gather(batch)); err == nil {
+			continue
+		}
+		g.log.WarnContext(ctx, "guard: actions wait to be recorded", "actions", len(batch)+len(g.actions.wait), "error", err)
+		sleep(ctx, pause)
+		pause = min(2*pause, longPause)
 	}
-	g.last(ctx, nil)
+	g.last(ctx, batch)
 }
 
 // last reports what is left when the guard closes, and says what it could not.
@@ -87,26 +87,26 @@ func (g *Guard) last(ctx context.Context, batch []action) {
 	g.actions.close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	for {
-		if len(batch) > 0 {
-			if err := g.batch(ctx, batch); err != nil {
-				g.log.ErrorContext(ctx, "guard: actions are not in the record: the app ended and the broker did not take them",
-					"actions", len(batch)+len(g.actions.wait), "error", err)
-				return
-			}
-		}
-		select {
-		case a := <-g.actions.wait:
-			batch = g.actions.gather(a)
-		default:
+	for pause := shortPause; ; {
+		if batch = g.actions.gather(batch); len(batch) == 0 {
 			return
 		}
+		var err error
+		if batch, err = g.batch(ctx, batch); err == nil {
+			continue
+		}
+		if sleep(ctx, pause); ctx.Err() != nil {
+			g.log.ErrorContext(ctx, "guard: actions are not in the record: the app ended and the broker did not take them",
+				"actions", len(batch)+len(g.actions.wait), "error", err)
+			return
+		}
+		pause = min(2*pause, longPause)
 	}
 }
 
-// batch reports some actions. The error says that nothing is known and that it is
-// to be tried again; what was decided of each is seen to here.
-func (g *Guard) batch(ctx context.Context, actions []action) error {
+// batch reports some actions, and returns those of which nothing is known, with an
+// error: they are to be tried again. What was decided of the others is seen to here.
+func (g *Guard) batch(ctx context.Context, actions []action) (left []action, err error) {
 	var said struct {
 		Items []item `json:"items"`
 	}
@@ -115,25 +115,33 @@ func (g *Guard) batch(ctx context.Context, actions []action) error {
 	}{actions}, &said)
 	switch {
 	case err != nil:
-		return err
+		return actions, err
 	case status == http.StatusOK && len(said.Items) == len(actions):
 		for i, a := range actions {
+			if one := said.Items[i]; isLater(one.Status) {
+				left, err = append(left, a), fmt.Errorf("the broker answered %d %s", one.Status, escaped(one.Detail))
+				continue
+			}
 			_ = g.answered(ctx, a, said.Items[i]) // it logs, and ends what has ended
 		}
-		return nil
-	case status >= 500 || status == http.StatusUnauthorized || status == http.StatusTooManyRequests:
-		return fmt.Errorf("the broker answered %d", status)
+		return left, err
+	case isLater(status) || status == http.StatusUnauthorized:
+		return actions, fmt.Errorf("the broker answered %d", status)
 	case len(actions) > 1: // one that is not valid must not keep the others out
 		for _, a := range actions {
-			if err := g.batch(ctx, []action{a}); err != nil {
-				return err
+			one, failed := g.batch(ctx, []action{a})
+			if left = append(left, one...); failed != nil {
+				err = failed
 			}
 		}
-		return nil
+		return left, err
 	}
 	_ = g.answered(ctx, actions[0], item{Status: status, Detail: "refused as a whole"})
-	return nil
+	return nil, nil
 }
+
+// isLater reports whether a status says that the same request may do better later.
+func isLater(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
 
 // sleep waits, or not when there is no use in it.
 func sleep(ctx context.Context, d time.Duration) {

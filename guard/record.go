@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -106,15 +105,12 @@ func (g *Guard) answered(ctx context.Context, a action, said item) error {
 	case http.StatusCreated, http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		how := Ending{said.EndedAt, said.Cause}
-		if how.At.IsZero() || how.At.After(time.Unix(farthest, 0)) {
-			how.At = time.Unix(0, g.clock.read().wall)
-		}
+		how := g.ending(said.EndedAt, said.Cause)
 		g.ledger.end(a.SID, how)
 		return how.refusal()
 	}
 	g.log.ErrorContext(ctx, "guard: an action was not recorded", "action", a.Action, "sid", a.SID, "outcome", a.Outcome,
-		"status", said.Status, "detail", fmt.Sprintf("%.200s", said.Detail))
+		"status", said.Status, "detail", escaped(said.Detail))
 	if said.Status == http.StatusForbidden {
 		return errRefusedThen
 	}

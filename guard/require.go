@@ -44,6 +44,7 @@ func (g *Guard) Require(scope string, h http.Handler, options ...Option) http.Ha
 	if scope == "" || strings.IndexFunc(scope, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) >= 0 {
 		panic("guard: Require needs a scope (RFC 6749 section 3.3), not " + scope)
 	}
+	mustServe("Require", h)
 	o := &route{g: g, next: h, scope: scope}
 	if inner, ok := h.(*route); ok && inner.g == g && !inner.open() {
 		o.next, o.tenants = inner.next, inner.tenants
@@ -61,6 +62,7 @@ func (g *Guard) RequireAccount(tenant func(*http.Request) string, h http.Handler
 	if tenant == nil {
 		panic("guard: RequireAccount needs a function that says whose data a request is about")
 	}
+	mustServe("RequireAccount", h)
 	if inner, ok := h.(*route); ok && inner.g == g && !inner.public {
 		o := *inner
 		o.tenants = append(slices.Clone(inner.tenants), tenant)
@@ -70,8 +72,23 @@ func (g *Guard) RequireAccount(tenant func(*http.Request) string, h http.Handler
 }
 
 // Open declares that a route shows nothing of anybody's, such as styles and
-// scripts: a support session needs no scope for it, and nothing is recorded.
-func (g *Guard) Open(h http.Handler) http.Handler { return &route{g: g, next: h, public: true} }
+// scripts: a support session needs no scope for it, and nothing is recorded. It
+// panics around what RequireAccount alone has made: that shows somebody's data.
+func (g *Guard) Open(h http.Handler) http.Handler {
+	mustServe("Open", h)
+	if inner, ok := h.(*route); ok && !inner.open() {
+		panic("guard: Open is for what is nobody's: an account's data needs Require beside RequireAccount")
+	}
+	return &route{g: g, next: h, public: true}
+}
+
+// mustServe panics without a handler, when the program starts and not when an agent
+// comes.
+func mustServe(what string, h http.Handler) {
+	if h == nil {
+		panic("guard: " + what + " needs a handler")
+	}
+}
 
 // ServeHTTP runs the route's handler once everything that it declares holds and,
 // for a support session, the action is in the record.
@@ -101,6 +118,9 @@ func (o *route) admit(ctx context.Context, s *Session, r *http.Request) error {
 		return nil
 	}
 	if s.route == nil {
+		if o.scope == "" { // an account alone, which no Require stands around
+			return errUndeclared
+		}
 		s.route = o
 	}
 	if err := o.allows(s, r); err != nil {

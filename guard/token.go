@@ -124,8 +124,11 @@ type carried struct {
 func (g *Guard) tokenOf(r *http.Request) (c carried, found bool, err error) {
 	values := r.Header.Values("Authorization")
 	for _, value := range values {
-		scheme, raw, _ := strings.Cut(value, " ")
-		raw, scheme = strings.Trim(raw, " \t"), strings.ToLower(scheme)
+		scheme, raw := value, ""
+		if at := strings.IndexAny(value, " \t"); at >= 0 { // some readers take a tab for a space
+			scheme, raw = value[:at], strings.Trim(value[at:], " \t")
+		}
+		scheme = strings.ToLower(scheme)
 		if (scheme != "bearer" && scheme != "dpop") || !g.ours(raw) {
 			continue
 		}

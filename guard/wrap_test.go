@@ -190,6 +190,24 @@ func TestOpenRouteNeedsNoScope(t *testing.T) {
 	})
 }
 
+// TestAnAccountInsideOfAnOpenRoute is shown to nobody: nothing says what was lent for
+// it, and nothing would be in the record.
+func TestAnAccountInsideOfAnOpenRoute(t *testing.T) {
+	bubble(t, func(w *world) {
+		ran := w.ran.Load()
+		for path, account := range map[string]string{"/its": "acme", "/others": "other"} {
+			inner := w.g.RequireAccount(func(*http.Request) string { return account }, http.HandlerFunc(w.show))
+			w.mux.Handle("GET "+path, w.g.Open(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { inner.ServeHTTP(rw, r) })))
+			w.want(w.request("GET", path, w.broker.Mint(reader("s1"))), 403, "undeclared_route")
+		}
+		w.settle()
+		if w.ran.Load() != ran || len(w.broker.Actions()) != 0 {
+			w.Fatalf("it ran, or is in the record: %v", w.broker.Actions())
+		}
+		w.want(w.request("GET", "/its", ""), 200, "") // the app's own people
+	})
+}
+
 func TestHandlerKnowsTheSession(t *testing.T) {
 	bubble(t, func(w *world) {
 		var got guard.Session
@@ -262,10 +280,17 @@ func TestCarriedTokenIsSupport(t *testing.T) {
 func TestMistakesInTheProgramPanic(t *testing.T) {
 	bubble(t, func(w *world) {
 		for name, mistake := range map[string]func(){
-			"no scope":    func() { w.g.Require("", http.NotFoundHandler()) },
-			"two scopes":  func() { w.g.Require("a b", http.NotFoundHandler()) },
-			"a quotation": func() { w.g.Require(`a"b`, http.NotFoundHandler()) },
-			"no tenant":   func() { w.g.RequireAccount(nil, http.NotFoundHandler()) },
+			"no scope":                     func() { w.g.Require("", http.NotFoundHandler()) },
+			"two scopes":                   func() { w.g.Require("a b", http.NotFoundHandler()) },
+			"a quotation":                  func() { w.g.Require(`a"b`, http.NotFoundHandler()) },
+			"no tenant":                    func() { w.g.RequireAccount(nil, http.NotFoundHandler()) },
+			"no handler":                   func() { w.g.Require("documents.read", nil) },
+			"an account without a handler": func() { w.g.RequireAccount(func(*http.Request) string { return "acme" }, nil) },
+			"open and no handler":          func() { w.g.Open(nil) },
+			// It would show an account's data without a scope, and without a record.
+			"open, of an account": func() {
+				w.g.Open(w.g.RequireAccount(func(*http.Request) string { return "acme" }, http.NotFoundHandler()))
+			},
 		} {
 			func() {
 				defer func() {

@@ -59,19 +59,27 @@ func (b *Broker) isClient(w http.ResponseWriter, r *http.Request) bool {
 	b.mu.Lock()
 	keyed := b.clientKey != nil
 	b.mu.Unlock()
-	id, secret, _ := r.BasicAuth()
-	plainID, errID := url.QueryUnescape(id)
-	plain, err := url.QueryUnescape(secret)
-	known := errID == nil && err == nil && plainID == ClientID && plain == ClientSecret
+	known := authenticated(r) == ClientID
 	if keyed {
 		known = b.asserted(r)
 	}
-	if !known {
+	if !known && authenticated(r) != APIClientID {
 		w.Header().Set("WWW-Authenticate", `Basic realm="guardtest"`)
 		reply(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
 		return false
 	}
 	return true
+}
+
+// authenticated is the client whose secret a request has; empty for none.
+func authenticated(r *http.Request) string {
+	id, secret, _ := r.BasicAuth()
+	plainID, errID := url.QueryUnescape(id)
+	plain, err := url.QueryUnescape(secret)
+	if errID != nil || err != nil || plain != ClientSecret || plainID != ClientID && plainID != APIClientID {
+		return ""
+	}
+	return plainID
 }
 
 func (b *Broker) token(w http.ResponseWriter, r *http.Request) {
@@ -81,6 +89,12 @@ func (b *Broker) token(w http.ResponseWriter, r *http.Request) {
 	if r.FormValue("grant_type") != "client_credentials" {
 		b.redeem(w, r)
 		return
+	}
+	if authenticated(r) != APIClientID {
+		if _, wrong := b.proven(w, r); wrong != "" {
+			reply(w, http.StatusBadRequest, unproven(wrong))
+			return
+		}
 	}
 	token := rand.Text()
 	b.mu.Lock()

@@ -152,7 +152,7 @@ func (b *Broker) redeem(w http.ResponseWriter, r *http.Request) {
 	var ok bool
 	jkt, wrong := b.proven(w, r)
 	if wrong != "" {
-		reply(w, http.StatusBadRequest, map[string]string{"error": wrong})
+		reply(w, http.StatusBadRequest, unproven(wrong))
 		return
 	}
 	switch r.FormValue("grant_type") {

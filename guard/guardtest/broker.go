@@ -22,6 +22,7 @@ const (
 	ClientID     = "app"
 	ClientSecret = "the app's secret: of 100 % tests" // with what form encoding must not break
 	Audience     = "https://app.example/api"
+	APIClientID  = "app-api" // a second client of that audience and secret, that nothing more is demanded of
 )
 
 // Broker is a broker in the test's process. All methods may be called at any time,
@@ -144,6 +145,14 @@ func (b *Broker) Client() *http.Client { return b.client }
 // Config is a configuration for a guard of this broker's app.
 func (b *Broker) Config() guard.Config {
 	return guard.Config{Issuer: b.URL, Audience: Audience, ClientID: ClientID, ClientSecret: ClientSecret, HTTPClient: b.client}
+}
+
+// APIConfig is [Broker.Config] with a client that is not the one which agents sign in
+// with: LoginConfig then has a client of its own.
+func (b *Broker) APIConfig() guard.Config {
+	c := b.Config()
+	c.ClientID = APIClientID
+	return c
 }
 
 // Handle adds an endpoint that a test needs besides.

@@ -34,7 +34,13 @@ func (b *Broker) ClientKey(public crypto.PublicKey) { b.change(func() { b.client
 // RequirePAR takes requests of the client only where they are pushed.
 func (b *Broker) RequirePAR(require bool) { b.change(func() { b.par = require }) }
 
-// RequireDPoP binds the tokens of sign-ins to a key, and gives none that are not.
+// unproven is the answer to a request for tokens that are to be bound.
+func unproven(code string) map[string]string {
+	return map[string]string{"error": code, "error_description": "the DPoP proof is missing or not good: this client's tokens are bound to a key of its own"}
+}
+
+// RequireDPoP binds the tokens of the client to a key, and gives it none that are
+// not: a guard, which has bearer tokens, then needs another client ([Broker.APIConfig]).
 func (b *Broker) RequireDPoP(require bool) { b.change(func() { b.dpop = require }) }
 
 // ChangeNonce has DPoP proofs need another nonce than before, which the broker says

@@ -206,15 +206,15 @@ func (b *browser) lacks(text string) *browser {
 	return b
 }
 
-// cookie is the value that the browser would send to this address; empty for
-// none.
-func (b *browser) cookie(to *url.URL, name string) string {
+// cookie is what the browser would send to this address under a name that begins
+// so; empty for none.
+func (b *browser) cookie(to *url.URL, begins string) http.Cookie {
 	for _, c := range b.client.Jar.Cookies(to) {
-		if c.Name == name {
-			return c.Value
+		if strings.HasPrefix(c.Name, begins) {
+			return *c
 		}
 	}
-	return ""
+	return http.Cookie{}
 }
 
 var spaces = regexp.MustCompile(`\s+`)

@@ -190,8 +190,8 @@ func TestRenewal(t *testing.T) {
 	t.Parallel()
 	h := startWith(t, "tokens: {access: 5s}\n")
 	b := h.agent(h.pin("documents.read"))
-	first := b.cookie(b.at, supportCookie)
-	for again := time.NewTicker(50 * time.Millisecond); b.cookie(b.at, supportCookie) == first; <-again.C {
+	first := b.cookie(b.at, supportCookie).Value
+	for again := time.NewTicker(50 * time.Millisecond); b.cookie(b.at, supportCookie).Value == first; <-again.C {
 		b.press("Documents").wants(http.StatusOK, "Travel policy")
 	}
 	b.press("Documents").wants(http.StatusOK, "Travel policy")
@@ -199,8 +199,9 @@ func TestRenewal(t *testing.T) {
 	b.press("Documents").wants(http.StatusUnauthorized, "The customer ended access at ")
 }
 
-// supportCookie is where guard keeps a session in a browser.
-const supportCookie = "valetkey-support"
+// supportCookie is where guard keeps a session in a browser; behind it comes what
+// tells this app's from those of other apps of the host.
+const supportCookie = "valetkey-support-"
 
 // TestEnteringChangesTheCookie: a value that somebody has planted before does
 // not become a support session, nor does an old one live on.
@@ -212,13 +213,16 @@ func TestEnteringChangesTheCookie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: supportCookie, Value: "planted", Path: "/"}})
 	h.enter(b, h.pin("documents.read"))
-	first := b.cookie(at, supportCookie)
+	name := b.cookie(at, supportCookie).Name
+	b = newBrowser(t)
+	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: name, Value: "planted", Path: "/"}})
+	h.enter(b, h.pin("documents.read"))
+	first := b.cookie(at, supportCookie).Value
 	h.revoke()
 	b.press("Documents").press("Sign in for support").fill("account", "4821", "pin", h.pin("documents.read"), "reason", "ticket 4712")
 	b.fill("enter", "1").wants(http.StatusOK, "Travel policy")
-	if second := b.cookie(at, supportCookie); first == "planted" || first == "" || second == "" || second == first {
+	if second := b.cookie(at, supportCookie).Value; first == "planted" || first == "" || second == "" || second == first {
 		t.Errorf("the cookie is %q, and then %q", first, second)
 	}
 }
