@@ -129,6 +129,7 @@ type Login struct {
 	Account, Credential string
 	Holder              bool
 	Verifier            []byte // nil once it is dead
+	Seen                any    // what the store found with it, for itself; it is not printed
 }
 
 // PasswordTry is an attempt with an email and password, already compared.

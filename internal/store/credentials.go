@@ -13,13 +13,14 @@ const credentialColumns = `id, account, policy, kind, digits, holder, state, sco
 minter_issuer, minter_subject, minter_name, minter_email, coalesce(email, ''), made_at, redeem_by, session, idle, uses, uses_left,
 tries, wrong, ticket_misses`
 
-func scanCredential(r row) (credentials.Credential, error) {
+// scanCredential reads a credential, and what a query selects after its columns.
+func scanCredential(r row, more ...any) (credentials.Credential, error) {
 	var c credentials.Credential
 	var scopes string
 	var holder, made, by, session, idle int64
-	err := r.Scan(&c.ID, &c.Account, &c.Policy, &c.Kind, &c.Digits, &holder, &c.State, &scopes, &c.Ticket, &c.Contact, &c.ContactKey,
+	err := r.Scan(append([]any{&c.ID, &c.Account, &c.Policy, &c.Kind, &c.Digits, &holder, &c.State, &scopes, &c.Ticket, &c.Contact, &c.ContactKey,
 		&c.Minter.Issuer, &c.Minter.Subject, &c.Minter.Name, &c.Minter.Email, &c.Email, &made, &by, &session, &idle, &c.Uses, &c.UsesLeft,
-		&c.Tries, &c.Wrong, &c.TicketMisses)
+		&c.Tries, &c.Wrong, &c.TicketMisses}, more...)...)
 	c.Holder, c.Scopes, c.MadeAt, c.RedeemBy = holder != 0, strings.Fields(scopes), fromMicros(made), fromMicros(by)
 	c.Session, c.Idle = time.Duration(session)*time.Microsecond, time.Duration(idle)*time.Microsecond
 	c.RedeemWithin = c.RedeemBy.Sub(c.MadeAt)

@@ -19,6 +19,8 @@ type head struct {
 	salt  []byte
 	chain audit.Head
 	dirty bool
+
+	pending []any // of saveForeseen, which has been put and not sent
 }
 
 const (
@@ -137,6 +139,10 @@ func (t *tx) chain(account string, d audit.Draft) (e audit.Entry, entry []any, a
 // save writes the record's new end into the head row.
 func (h *head) save(t *tx) error {
 	if !h.dirty {
+		return nil
+	}
+	if h.pending != nil {
+		copy(h.pending[1:], []any{h.chain.Seq, h.chain.Hash, micros(h.chain.At)})
 		return nil
 	}
 	return t.put(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))

@@ -8,14 +8,36 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 )
 
-const selectLogin = `SELECT account, id, holder, verifier FROM credentials WHERE email = $1 AND kind = 'password'`
+const (
+	selectLogin = `SELECT account, id, holder, verifier FROM credentials WHERE email = $1 AND kind = 'password'`
+	// With its account, for PostgreSQL.
+	foreseeLogin = `SELECT ` + credentialColumns + `, verifier, connector, name, handle, salt, seq, hash, at FROM credentials
+JOIN (SELECT id AS its_account, connector, name, handle, salt, seq, hash, at FROM accounts) h ON its_account = account
+WHERE email = $1 AND kind = 'password'`
+)
 
 // Login implements credentials.Store.
 func (s *Store) Login(ctx context.Context, email string) (out credentials.Login, err error) {
+	if !s.engine.file {
+		return s.foreseeLogin(ctx, email)
+	}
 	err = s.query(ctx, selectLogin, []any{email}, func(r row) error {
 		var holder int64
 		err := r.Scan(&out.Account, &out.Credential, &holder, &out.Verifier)
 		out.Holder = holder != 0
+		return err
+	})
+	return out, err
+}
+
+// foreseeLogin is Login with all that its redemption will want to know.
+func (s *Store) foreseeLogin(ctx context.Context, email string) (out credentials.Login, err error) {
+	err = s.query(ctx, foreseeLogin, []any{email}, func(r row) error {
+		f, at := &foreseen{}, int64(0)
+		h := &f.head
+		c, err := scanCredential(r, &out.Verifier, &h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
+		h.ID, h.chain.At, f.credential = c.Account, fromMicros(at), c
+		out.Account, out.Credential, out.Holder, out.Seen = c.Account, c.ID, c.Holder, f
 		return err
 	})
 	return out, err
@@ -34,10 +56,7 @@ func (s *Store) RedeemPassword(ctx context.Context, in credentials.PasswordTry) 
 			}
 			agent = in.Agent.Key()
 		}
-		if err := t.holdSoon(in.Account); err != nil {
-			return err
-		}
-		c, found, err := t.findCredential(in.Credential)
+		c, found, err := t.tried(in)
 		if err != nil {
 			return err
 		}
@@ -65,6 +84,20 @@ func (s *Store) RedeemPassword(ctx context.Context, in credentials.PasswordTry) 
 		err = refusal
 	}
 	return out, err
+}
+
+// tried holds the account of a login and finds the credential. Of an agent it is
+// to be asked first whether they are suspended, so that nothing is saved by a guess.
+func (t *tx) tried(in credentials.PasswordTry) (credentials.Credential, bool, error) {
+	if guess, _ := in.Seen.(*foreseen); in.Agent == nil {
+		if ok, err := t.foresee(guess); ok {
+			return guess.credential, true, err
+		}
+	}
+	if err := t.holdSoon(in.Account); err != nil {
+		return credentials.Credential{}, false, err
+	}
+	return t.findCredential(in.Credential)
 }
 
 // password opens a session by a right password. Sent twice, it has the session

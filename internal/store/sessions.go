@@ -72,6 +72,7 @@ func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error
 			return false, err
 		}
 		if first {
+			t.opened = s
 			break
 		}
 		if _, taken, err := t.session(selectByAttempt, attempt); err != nil || taken {
@@ -171,7 +172,11 @@ func (t *tx) active(s *credentials.Session) error {
 // within holds the account, reads the session if it lives, and runs f. An end
 // that was due, or that f calls for by returning it, is committed and returned.
 func (s *Store) within(ctx context.Context, account, sid string, f func(*tx, *credentials.Session) error) (credentials.Session, error) {
+	guess := s.guesses.take(account, sid, s.now())
 	return s.upon(ctx, func(t *tx) (found credentials.Session, ok bool, err error) {
+		if ok, err = t.foresee(guess); ok {
+			return apart(guess.session), true, err
+		}
 		if err := t.holdSoon(account); err != nil {
 			return found, false, err
 		}

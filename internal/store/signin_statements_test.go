@@ -36,7 +36,15 @@ var signIn = map[string][]string{
 		"UPDATE accounts", "COMMIT", "COMMITTED"},
 }
 
-var signInTrips = map[string]int{"redeem": 3, "summary": 1, "enter": 1, "token": 2}
+// foreseenSignIn is that on PostgreSQL, where nobody comes in between.
+var foreseenSignIn = map[string][]string{
+	"redeem":  {"SELECT credentials", "BEGIN", "UPDATE accounts", "INSERT sessions", "INSERT record", "INSERT record_people", "COMMIT", "COMMITTED"},
+	"summary": {"SELECT sessions"},
+	"enter":   {"SELECT sessions"},
+	"token":   {"BEGIN", "UPDATE accounts", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record", "COMMIT", "COMMITTED"},
+}
+
+var signInTrips = map[string]int{"redeem": 2, "summary": 1, "enter": 1, "token": 1}
 
 // traveller is a transaction on PostgreSQL that counts its trips.
 type traveller struct {
@@ -82,7 +90,10 @@ func TestStatementsOfASignIn(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder = true }))
 		var s credentials.Session
-		trips := w.trips()
+		trips, want := w.trips(), foreseenSignIn
+		if w.engine.file {
+			want = signIn
+		}
 		look := func() error {
 			_, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(t.Context(), s.ID)
 			return err
@@ -108,8 +119,8 @@ func TestStatementsOfASignIn(t *testing.T) {
 			if !w.engine.file && *trips != signInTrips[step.name] {
 				t.Errorf("%s takes %d trips, not %d", step.name, *trips, signInTrips[step.name])
 			}
-			if err != nil || !slices.Equal(got, signIn[step.name]) {
-				t.Errorf("%s takes\n%s\nnot\n%s\n%v", step.name, strings.Join(got, "\n"), strings.Join(signIn[step.name], "\n"), err)
+			if err != nil || !slices.Equal(got, want[step.name]) {
+				t.Errorf("%s takes\n%s\nnot\n%s\n%v", step.name, strings.Join(got, "\n"), strings.Join(want[step.name], "\n"), err)
 			}
 		}
 		w.sound()

@@ -40,6 +40,7 @@ type Store struct {
 	secrets             *keys.Secrets
 	clients             map[string]Client
 	together            *together
+	guesses             guesses
 	wake                chan struct{} // holds one while there may be endings that nobody has read
 	hear                func(credentials.Cursor, []credentials.Ending) bool
 	clockBad            atomic.Bool

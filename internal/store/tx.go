@@ -22,7 +22,10 @@ type tx struct {
 	ended []credentials.Session
 	told  told // once they are numbered
 
-	// Not careful, it takes what it inserts to be new; guessed: it has.
+	opened *credentials.Session
+
+	// Not careful, it takes what it inserts to be new, and an account to be as it was
+	// seen; guessed: it has.
 	careful, guessed bool
 }
 
@@ -102,11 +105,12 @@ func (s *Store) guarded(ctx context.Context, f func(*tx) error) error {
 }
 
 // once runs f in one transaction; where what it took to be new was there before,
-// that is undone, and f runs in another one, which looks.
+// or what it foresaw has come otherwise, that is undone, and f runs in another
+// one, which looks.
 func (s *Store) once(ctx context.Context, f func(*tx) error) error {
 	t := &tx{s: s}
 	err := t.transact(ctx, f)
-	if t.guessed && duplicate(err) && errors.Is(err, errUndone) {
+	if t.guessed && (duplicate(err) || moved(err)) && errors.Is(err, errUndone) {
 		return (&tx{s: s, careful: true}).transact(ctx, f)
 	}
 	return err
@@ -137,6 +141,9 @@ func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
 	if err = q.commit(); err == nil {
 		if !q.joined() {
 			s.commits.Add(1)
+		}
+		if t.opened != nil && !s.engine.file {
+			s.guesses.keep(*t.opened, *t.head(t.opened.Account.ID), t.now)
 		}
 		if s.probe != nil {
 			err = s.probe("COMMITTED")
@@ -193,6 +200,7 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err := t.s.probed(query); err != nil {
 		return 0, fmt.Errorf("%w in %.60q", err, query)
 	}
+	t.sending()
 	return t.q.run(query, args, nil)
 }
 
@@ -216,6 +224,7 @@ func (t *tx) each(query string, scan func(row) error, args ...any) error {
 	if err := t.s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
+	t.sending()
 	_, err := t.q.run(query, args, scan)
 	return err
 }

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/valetkey/valetkey/credentials"
+)
+
+// foreseen is an account's row as it stood, with what was read together with it
+// or written last: what a transaction of PostgreSQL would read again after
+// locking the row, if nobody has come in between. Whatever ends, uses up or
+// replaces what is lent appends to the account's record, and so moves the hash.
+type foreseen struct {
+	head       head
+	session    credentials.Session    // that was opened
+	credential credentials.Credential // that was found
+	at         time.Time
+}
+
+// saveForeseen locks an account's row and moves its record's end, or fails where
+// the record does not end as it was foreseen: the row is then read as it stands
+// when nobody else holds it any more. Accounts' rows are never deleted.
+const saveForeseen = `UPDATE accounts SET seq = CAST($2 AS BIGINT) / CASE WHEN hash = $5 THEN 1 ELSE 0 END, hash = $3, at = $4 WHERE id = $1`
+
+// foresee holds an account by a guess: nothing is asked of the database, which
+// confirms it as the first thing in the trip that all else goes with, or undoes
+// the transaction; the verb then runs once more and looks. See Store.once.
+func (t *tx) foresee(g *foreseen) (bool, error) {
+	if g == nil || t.careful {
+		return false, nil
+	}
+	h := g.head
+	h.pending = []any{h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At), h.chain.Hash}
+	t.heads, t.guessed = append(t.heads, &h), true
+	return true, t.put(saveForeseen, h.pending...)
+}
+
+// sending tells the heads that what was put is sent now: a guess is then a lock,
+// and the record's end is saved later, as that of any other.
+func (t *tx) sending() {
+	for _, h := range t.heads {
+		h.pending = nil
+	}
+}
+
+// moved reports whether a guess was refused.
+func moved(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "22012" // division by zero, of which there is no other
+}
+
+// Limits of what is foreseen: how long it may take from the opening of a session
+// to the first token, beyond which the guess is forgotten, and of how many.
+const (
+	foresight    = time.Minute
+	mostForeseen = 512 // in either half: see guesses
+)
+
+// guesses are what the sessions that this node has opened will be asked for next.
+// A wrong one costs a trip, none is believed.
+type guesses struct {
+	mu         sync.Mutex
+	young, old map[string]*foreseen // by sid
+	turned     time.Time
+}
+
+// keep remembers what a transaction has left of a session that it opened.
+func (g *guesses) keep(s credentials.Session, h head, now time.Time) {
+	h.pending, h.dirty = nil, false
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.young == nil || len(g.young) >= mostForeseen || now.Sub(g.turned) >= foresight {
+		g.young, g.old, g.turned = map[string]*foreseen{}, g.young, now
+	}
+	g.young[s.ID] = &foreseen{head: h, session: apart(s), at: now}
+}
+
+// take forgets it and returns it, nil for none that is worth trying.
+func (g *guesses) take(account, sid string, now time.Time) *foreseen {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, some := range []map[string]*foreseen{g.young, g.old} {
+		if f, ok := some[sid]; ok {
+			delete(some, sid)
+			if f.head.ID != account || now.Sub(f.at) >= foresight {
+				return nil
+			}
+			return f
+		}
+	}
+	return nil
+}
