@@ -11,6 +11,7 @@ import (
 	"github.com/valetkey/valetkey/internal/api"
 	"github.com/valetkey/valetkey/internal/config"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -87,7 +88,7 @@ func (b *broker) wireOIDC(c config.Connector, door string) *connectors.OIDC {
 
 // returnTo is the redirect URI to register for a connector at its issuer.
 func returnTo(cfg *config.Config, door, connector string) string {
-	return cfg.Issuer + door + "/return/" + connector
+	return cfg.Issuer + signin.ReturnPath(door, connector)
 }
 
 func wirePerson(p config.Person) connectors.Person {

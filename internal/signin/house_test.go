@@ -108,7 +108,7 @@ func (h *house) url(path string) string { return "http://" + h.server.Listener.A
 // oidc is how people sign in at the house's issuer.
 func (h *house) oidc(id, at string) *connectors.OIDC {
 	return &connectors.OIDC{ID: id, Name: "Northwind SSO", Issuer: h.issuer.URL, ClientID: "valetkey", ClientSecret: credentials.NewSecret("x"),
-		Scopes: []string{"openid"}, RedirectURI: h.url(at + "/return/" + id), MaxAge: 15 * time.Minute, Now: h.clock.Now,
+		Scopes: []string{"openid"}, RedirectURI: h.url(signin.ReturnPath(at, id)), MaxAge: 15 * time.Minute, Now: h.clock.Now,
 		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}}}
 }
 
