@@ -62,6 +62,14 @@ func (m *Minter) Policy(id string) (Policy, bool) {
 	return m.Policies[i], true
 }
 
+// PolicyName is a policy's name, or the id of one that is configured no more.
+func (m *Minter) PolicyName(id string) string {
+	if policy, is := m.Policy(id); is {
+		return policy.Name
+	}
+	return id
+}
+
 // Mint makes a credential. What the rules do not allow is a *Refused; see also
 // ErrHandleTaken, ErrOtherOwner, ErrKeyReused.
 func (m *Minter) Mint(ctx context.Context, r MintRequest) (Minted, error) {

@@ -47,7 +47,7 @@ func open(e audit.Entry, agents map[string]string) entry {
 // nothing, such as the renewal of a token.
 func (h *Handler) sentence(p person, x entry) (templates.Event, bool) {
 	out := templates.Event{At: x.At, Who: x.agent}
-	policy := h.policyName(x.Facts["policy"])
+	policy := h.Minter.PolicyName(x.Facts["policy"])
 	switch x.Kind {
 	case credentials.RecordMinted:
 		out.Who, out.Text = h.minter(p, x), "made a "+policy+ifAny(", ticket ", x.personal["ticket"])
