@@ -173,13 +173,13 @@ func refusedTry(facts map[string]string) string {
 	switch state := dead[credentials.State(why)]; {
 	case state != "":
 		return "tried a " + what + " that " + state
-	case why == "limit", why == "paused":
+	case why == credentials.WhyLimit, why == credentials.WhyPaused:
 		return "was not let in: too many wrong tries"
-	case why == "suspended":
+	case why == credentials.WhySuspended:
 		return "was not let in: their support sign-in is suspended"
-	case why == "ticket":
+	case why == credentials.WhyTicket:
 		return "had the right " + what + " but did not name your ticket"
-	case why == "no match":
+	case why == credentials.WhyNoMatch:
 		return "tried a wrong " + what
 	}
 	return "was not let in"
