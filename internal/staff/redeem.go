@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -36,7 +37,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Requ
 	}
 	h.leave(r, a, agent, s)
 	h.Cookies.Put(w, cookieSession, a.Browser, s.ID, sessionLife)
-	h.onward(w, r, "/summary?r="+url.QueryEscape(a.Sealed))
+	web.Onward(w, r, "/summary?r="+url.QueryEscape(a.Sealed))
 }
 
 // mayTry returns who is about to try a credential. Where their proof is missing

@@ -103,6 +103,13 @@ func Origin(uri string) string {
 	return u.Scheme + ":"
 }
 
+// Onward leads a browser on by a GET: from a form, or to another site.
+func Onward(w http.ResponseWriter, r *http.Request, to string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
 // Fail shows an error page. text says what happened in a sentence; what to do
 // now follows from the status.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text string) {
