@@ -88,7 +88,7 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 	}
 	to.RawQuery = query.Encode()
 	if err := l.putTrip(w, r, t); err != nil {
-		l.broken(w, r, err)
+		l.tooLarge(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
