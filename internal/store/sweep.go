@@ -154,8 +154,7 @@ func (t *tx) lapse(account, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
-	return err
+	return t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
 }
 
 // pruneTokens deletes codes and refresh tokens that nothing can need any more: of
