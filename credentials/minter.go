@@ -126,7 +126,7 @@ func (m *Minter) judge(r MintRequest) (Policy, []string, error) {
 		return policy, nil, &Refused{Who: true, Field: "owner", Reason: "this person may not mint by this policy: " + whoMay(policy.Mint)}
 	}
 	if r.RedeemWithin != 0 && !slices.Contains(policy.RedeemWithin, r.RedeemWithin) {
-		return policy, nil, &Refused{Field: "redeem_within", Reason: "choose one of " + Spans(policy.RedeemWithin)}
+		return policy, nil, &Refused{Field: "redeem_within", Reason: "choose one of " + spans(policy.RedeemWithin)}
 	}
 	lent, refused := m.Catalogue.Lend(r.Scopes, policy.Scopes, r.May, r.Limited)
 	for _, name := range r.Scopes {

@@ -146,7 +146,7 @@ func (p *Provider) SealLogout(a Logout) string {
 func (p *Provider) OpenLogout(sealed, browser string) (Logout, error) {
 	var a Logout
 	if browser == "" || p.Requests.OpenJSON(sealed, boundLogout+browser, &a) != nil || !p.current(a) {
-		return Logout{}, ErrRequest
+		return Logout{}, errRequest
 	}
 	a.Browser = browser
 	return a, nil

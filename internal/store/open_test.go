@@ -108,7 +108,7 @@ func TestClockBehind(t *testing.T) {
 	w.clock.add(time.Hour)
 	check := func(want error) {
 		t.Helper()
-		if err := w.CheckClock(t.Context()); err != nil {
+		if err := w.checkClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Ready(t.Context()); !errors.Is(err, want) {
@@ -145,7 +145,7 @@ func TestClockMarkLasts(t *testing.T) {
 	dsn := storetest.SQLite(t)
 	w := open(t, dsn)
 	w.clock.add(time.Hour)
-	if err := w.CheckClock(t.Context()); err != nil {
+	if err := w.checkClock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(t.Context(), Options{DSN: dsn, Secrets: w.secrets, Now: func() time.Time { return w.clock.now().Add(-time.Minute) }})
@@ -164,7 +164,7 @@ func TestClockOff(t *testing.T) {
 	w := open(t, storetest.Postgres(t))
 	for _, off := range []time.Duration{-time.Hour, time.Hour, 0} {
 		w.clock.add(time.Since(w.clock.now()) + off)
-		if err := w.CheckClock(t.Context()); err != nil {
+		if err := w.checkClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Ready(t.Context()); errors.Is(err, credentials.ErrClock) != (off != 0) {

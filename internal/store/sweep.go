@@ -58,7 +58,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		err := s.CheckClock(ctx) // it may have jumped this moment, and what is done cannot be undone
+		err := s.checkClock(ctx) // it may have jumped this moment, and what is done cannot be undone
 		if err == nil {
 			err = s.SweepOnce(ctx)
 		}
