@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/provider"
@@ -104,18 +104,14 @@ func must(t interface {
 
 func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	return newNode(t, storetest.SQLite(t), path, change...)
+	return newNode(t, storetest.SQLite(t), keystest.Secrets(t), change...)
 }
 
-// newNode is a node of an installation with this database and secrets file.
-func newNode(t testing.TB, dsn, path string, change ...func(*provider.Provider)) *world {
+// newNode is a node of an installation with this database and these secrets.
+func newNode(t testing.TB, dsn string, secrets *keys.Secrets, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	w := &world{TB: t, log: &logText{}}
+	w := &world{TB: t, log: &logText{}, secrets: secrets}
 	var err error
-	w.secrets, err = keys.LoadSecrets(path)
-	must(t, err)
 	w.store, err = store.Open(context.Background(), store.Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.now})
 	must(t, err)
 	t.Cleanup(w.store.Close)

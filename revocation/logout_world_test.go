@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/revocation"
 )
@@ -32,17 +32,9 @@ type office struct {
 // unless that is nothing.
 func newOffice(t testing.TB, dsn string, clients map[string]credentials.Enforces) *office {
 	t.Helper()
-	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &logged{}}
+	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &logged{}, secrets: keystest.Secrets(t)}
 	for id, enforces := range clients {
 		o.clients[id] = store.Client{Enforces: enforces, Logout: enforces != credentials.ByNothing}
-	}
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if o.secrets, err = keys.LoadSecrets(path); err != nil {
-		t.Fatal(err)
 	}
 	o.store = o.open()
 	return o

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/revocation"
@@ -81,18 +81,14 @@ func inEach(t *testing.T, f func(t *testing.T, p *place)) {
 
 func newPlace(t *testing.T, dsn string) *place {
 	t.Helper()
-	p := &place{t: t, dsn: dsn}
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	var err error
-	p.secrets, err = keys.LoadSecrets(path)
-	must(t, err)
+	p := &place{t: t, dsn: dsn, secrets: keystest.Secrets(t)}
 	var list []*keys.SigningKey
 	for purpose, alg := range map[keys.Purpose]string{keys.ForAccess: "ES256", keys.ForID: "RS256"} {
 		k, err := keys.NewSigningKey(purpose, alg, time.Now())
 		must(t, err)
 		list = append(list, k)
 	}
+	var err error
 	p.ring, err = keys.NewRing(list)
 	must(t, err)
 	return p

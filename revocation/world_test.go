@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 )
 
@@ -61,17 +61,9 @@ func inBubbles(t *testing.T, f func(t *testing.T, w *world)) {
 
 func bubble(t *testing.T, prompt func(net.Conn) func([]byte) (int, error), f func(t *testing.T, w *world)) {
 	t.Helper()
-	dir := t.TempDir()
+	dir, secrets := t.TempDir(), keystest.Secrets(t)
 	synctest.Test(t, func(t *testing.T) {
-		secrets := filepath.Join(dir, "secrets")
-		if err := keys.InitSecrets(secrets); err != nil {
-			t.Fatal(err)
-		}
-		loaded, err := keys.LoadSecrets(secrets)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(dir, "db"), Secrets: loaded, Migrate: true, Access: life,
+		s, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(dir, "db"), Secrets: secrets, Migrate: true, Access: life,
 			Clients: map[string]store.Client{"docs": {Enforces: credentials.ByGuard}}})
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/valetkey/valetkey/internal/api"
 	people "github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -59,10 +59,7 @@ func onSQLite(t *testing.T) *world {
 
 func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	secrets, err := keys.LoadSecrets(path)
-	must(t, err)
+	secrets := keystest.Secrets(t)
 	kept, err := store.Open(context.Background(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true})
 	must(t, err)
 	t.Cleanup(kept.Close)

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
@@ -56,14 +56,8 @@ func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &signintest.Log{}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secrets := keystest.Secrets(t)
+	var err error
 	if w.store, err = store.Open(t.Context(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true, Now: w.clock.Now, Log: log,
 		Access: 5 * time.Minute, Clients: map[string]store.Client{"docs": {Enforces: credentials.ByGuard}}}); err != nil {
 		t.Fatal(err)

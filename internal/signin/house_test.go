@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
@@ -71,16 +71,8 @@ type population struct {
 // "corp" of agents and "customers" of owners.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), log: &signintest.Log{}}
+	h := &house{t: t, clock: signintest.NewClock(), log: &signintest.Log{}, keys: keystest.Secrets(t)}
 	h.issuer = signintest.NewIssuer(t, h.clock.Now)
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if h.keys, err = keys.LoadSecrets(path); err != nil {
-		t.Fatal(err)
-	}
 	h.server = httptest.NewUnstartedServer(nil)
 	set, err := templates.New(templates.Brand{Product: "Northwind Docs"})
 	if err != nil {

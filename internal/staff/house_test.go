@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
@@ -57,14 +57,8 @@ func newHouseOn(t *testing.T, dsn string) *house {
 	t.Helper()
 	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &signintest.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secrets := keystest.Secrets(t)
+	var err error
 	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.Now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
