@@ -51,7 +51,7 @@ func TestNoTokenOpensAnothersDoor(t *testing.T) {
 		}
 	}
 	if log := b.logs.String(); strings.Contains(log, "panic") {
-		t.Errorf("the log speaks of a panic: %s", b.logs.tail(4000))
+		t.Errorf("the log speaks of a panic: %s", tail(b.logs.String(), 4000))
 	}
 }
 

@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
 )
@@ -39,7 +38,7 @@ const (
 )
 
 // library is what zitadel/oidc logs, for all tests together.
-var library = &logText{}
+var library = &testkit.Log{}
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(library, nil)))
@@ -57,29 +56,11 @@ type world struct {
 	redeemer *credentials.Redeemer
 	passed   atomic.Int64 // how far the clock is ahead, in nanoseconds
 	frozen   atomic.Pointer[time.Time]
-	log      *logText
+	log      *testkit.Log
 	served   http.Handler
 	session  *credentials.Session // what the pages enter with; nil: they answer 200
 	asked    []provider.Request   // what reached the pages
 	leaving  []provider.Logout    // who is to be signed out
-}
-
-// logText is a log that may be read while it is written.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func (w *world) now() time.Time {
@@ -110,7 +91,7 @@ func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 // newNode is a node of an installation with this database and these secrets.
 func newNode(t testing.TB, dsn string, secrets *keys.Secrets, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	w := &world{TB: t, log: &logText{}, secrets: secrets}
+	w := &world{TB: t, log: &testkit.Log{}, secrets: secrets}
 	var err error
 	w.store, err = store.Open(context.Background(), store.Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.now})
 	must(t, err)

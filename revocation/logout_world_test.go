@@ -15,6 +15,7 @@ import (
 	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/revocation"
 )
 
@@ -25,14 +26,14 @@ type office struct {
 	secrets *keys.Secrets
 	clients map[string]store.Client
 	store   *store.Store
-	log     *logged
+	log     *testkit.Log
 }
 
 // newOffice opens a database; clients enforce what they say, and are called back
 // unless that is nothing.
 func newOffice(t testing.TB, dsn string, clients map[string]credentials.Enforces) *office {
 	t.Helper()
-	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &logged{}, secrets: keystest.Secrets(t)}
+	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &testkit.Log{}, secrets: keystest.Secrets(t)}
 	for id, enforces := range clients {
 		o.clients[id] = store.Client{Enforces: enforces, Logout: enforces != credentials.ByNothing}
 	}

@@ -19,9 +19,9 @@ import (
 	people "github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/internal/keys/keystest"
-	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/scopes"
 )
 
@@ -42,7 +42,7 @@ type world struct {
 	served  http.Handler
 	callers map[string]api.Caller
 	corp    *people.OIDC // the agents' company, where a test has one
-	log     *signintest.Log
+	log     *testkit.Log
 }
 
 // onEach runs f against the API on each engine.
@@ -63,7 +63,7 @@ func newWorld(t *testing.T, dsn string) *world {
 	kept, err := store.Open(context.Background(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true})
 	must(t, err)
 	t.Cleanup(kept.Close)
-	w := &world{T: t, dsn: dsn, store: kept, secrets: secrets, callers: clients(), log: &signintest.Log{}}
+	w := &world{T: t, dsn: dsn, store: kept, secrets: secrets, callers: clients(), log: &testkit.Log{}}
 	w.api = &api.Handler{
 		Minter:       &credentials.Minter{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper()), Catalogue: catalogue(t), Policies: policies()},
 		Redeemer:     &credentials.Redeemer{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper())},

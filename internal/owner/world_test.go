@@ -20,6 +20,7 @@ import (
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/scopes"
 	"github.com/valetkey/valetkey/templates"
@@ -32,7 +33,7 @@ type world struct {
 	t      *testing.T
 	dsn    string
 	clock  *clock
-	log    *signintest.Log
+	log    *testkit.Log
 	tape   signintest.Tape
 	store  *store.Store
 	faults *signintest.Faults // what the pages see of the store
@@ -54,7 +55,7 @@ func (c *clock) Add(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &signintest.Log{}}
+	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &testkit.Log{}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	secrets := keystest.Secrets(t)
 	var err error

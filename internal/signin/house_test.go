@@ -21,6 +21,7 @@ import (
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -46,7 +47,7 @@ type errand struct {
 type house struct {
 	t      *testing.T
 	clock  *signintest.Clock
-	log    *signintest.Log
+	log    *testkit.Log
 	tape   signintest.Tape
 	issuer *signintest.Issuer
 	server *httptest.Server
@@ -71,7 +72,7 @@ type population struct {
 // "corp" of agents and "customers" of owners.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), log: &signintest.Log{}, keys: keystest.Secrets(t)}
+	h := &house{t: t, clock: signintest.NewClock(), log: &testkit.Log{}, keys: keystest.Secrets(t)}
 	h.issuer = signintest.NewIssuer(t, h.clock.Now)
 	h.server = httptest.NewUnstartedServer(nil)
 	set, err := templates.New(templates.Brand{Product: "Northwind Docs"})

@@ -19,6 +19,7 @@ import (
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
@@ -41,7 +42,7 @@ type house struct {
 	minter  *credentials.Minter
 	handler *Handler
 	server  *httptest.Server
-	log     *signintest.Log
+	log     *testkit.Log
 
 	tape signintest.Tape // everything that was answered
 
@@ -55,7 +56,7 @@ func newHouse(t *testing.T) *house {
 
 func newHouseOn(t *testing.T, dsn string) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &signintest.Log{}}
+	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &testkit.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	secrets := keystest.Secrets(t)
 	var err error
