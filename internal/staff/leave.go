@@ -99,7 +99,7 @@ func (h *Handler) leaveAll(w http.ResponseWriter, r *http.Request, a provider.Lo
 	var held string
 	h.Cookies.Get(r, cookieSession, a.Browser, &held)
 	for _, s := range sessions {
-		if _, err := h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent)); err != nil {
+		if err := h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent)); err != nil {
 			h.notOut(w, r, err)
 			return
 		}

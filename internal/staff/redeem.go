@@ -74,7 +74,7 @@ func attempt(a provider.Request, f url.Values) string {
 func (h *Handler) leave(r *http.Request, a provider.Request, agent *credentials.Agent, entered credentials.Session) {
 	before, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && before != nil && before.ID != entered.ID {
-		_, err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(agent))
+		err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.Log.ErrorContext(r.Context(), "the session before could not be ended; it ends by itself", "error", err)

@@ -89,7 +89,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, a provider.Req
 	agent, _ := h.agent(r, a.Browser)
 	s, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && s != nil {
-		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
+		err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.unavailable(w, r, err)
