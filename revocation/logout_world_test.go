@@ -53,15 +53,15 @@ func (o *office) open() *store.Store {
 	return s
 }
 
-// enter opens a session of this length, of which each client gets a token.
-func (o *office) enter(length time.Duration) credentials.Session {
+// enter opens a session of an hour, of which each client gets a token.
+func (o *office) enter() credentials.Session {
 	o.t.Helper()
 	ctx, id := context.Background(), credentials.NewID()
 	account := credentials.Account{ID: "acme", Connector: "customers", Name: "Acme", Handle: "ACME"}
 	owner := credentials.Owner{Issuer: "https://id.example", Subject: "olivia", Name: "Olivia"}
 	_, _, err := o.store.Mint(ctx, credentials.Minting{Account: account, Verifier: []byte("v"), Credential: credentials.Credential{
 		ID: id, Account: account.ID, Policy: "login", Kind: credentials.Password, State: credentials.Live, Email: id + "@support.example",
-		Scopes: []string{"documents.read"}, Minter: owner, RedeemWithin: 24 * time.Hour, Session: length, Idle: 24 * time.Hour}})
+		Scopes: []string{"documents.read"}, Minter: owner, RedeemWithin: 24 * time.Hour, Session: time.Hour, Idle: 24 * time.Hour}})
 	if err != nil {
 		o.t.Fatal(err)
 	}
