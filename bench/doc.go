@@ -3,6 +3,7 @@
 //
 //	go run ./bench                         the table, on SQLite and PostgreSQL
 //	go run ./bench -only signin -db postgres -clients 8 -for 10s
+//	go run ./bench -grown                  beside the same with a million dead credentials
 //
 // Each row is a closed loop: so many clients, each doing one thing after the
 // other. A sign-in is that of a fresh browser: every redirect followed, every form

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"syscall"
@@ -59,8 +60,7 @@ func compare(ctx context.Context, p plan, dir, program string) error {
 
 var mu sync.Mutex // of pairs' close, and of what is printed while they are filled
 
-// start makes one of the two: the program makes an empty database, which is
-// filled while it does not run.
+// start makes one of the two, and fills it.
 func (each *pair) start(ctx context.Context, p plan, program string, grown bool) error {
 	b, err := rig.Install(program, each.name, p.alg)
 	if err != nil {
@@ -74,30 +74,30 @@ func (each *pair) start(ctx context.Context, p plan, program string, grown bool)
 		each.young = b
 	}
 	mu.Unlock()
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	if err := b.Stop(); err != nil {
-		return err
-	}
-	at, err := b.SQL(ctx)
-	if err != nil {
-		return err
-	}
-	err = p.past.Fill(ctx, at, b.DB.DSN != "", !grown, func(what string, took time.Duration) {
+	err = fill(ctx, b, p.past, !grown, func(what string, took time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		if grown {
 			fmt.Printf("%-9s %s: %v\n", each.name, what, took.Round(100*time.Millisecond))
 		}
 	})
-	if closed := at.Close(); err == nil {
-		err = closed
-	}
 	if err != nil {
 		return err
 	}
 	return b.Start(ctx)
+}
+
+// fill has the program make an empty database, and fills that while it does not
+// run.
+func fill(ctx context.Context, b *rig.Broker, with past.Past, accountsOnly bool, told func(what string, took time.Duration)) error {
+	if err := errors.Join(b.Start(ctx), b.Stop()); err != nil {
+		return err
+	}
+	at, err := b.SQL(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(with.Fill(ctx, at, b.DB.DSN != "", accountsOnly, told), at.Close())
 }
 
 // table measures the two of each pair in turns, in one order and then in the

@@ -23,20 +23,7 @@ func start(ctx context.Context, p plan, program string) error {
 		return err
 	}
 	defer b.Remove()
-	if err := b.Start(ctx); err != nil {
-		return err
-	}
-	if err := b.Stop(); err != nil {
-		return err
-	}
-	at, err := b.SQL(ctx)
-	if err != nil {
-		return err
-	}
-	err = past.Past{Accounts: living, Live: living}.Fill(ctx, at, false, false, func(string, time.Duration) {})
-	if closed := at.Close(); err == nil {
-		err = closed
-	}
+	err = fill(ctx, b, past.Past{Accounts: living, Live: living}, false, func(string, time.Duration) {})
 	var took, memory []float64
 	for i := 0; i < starts && err == nil; i++ {
 		if err = b.Start(ctx); err == nil {

@@ -82,9 +82,9 @@ func (c *Credential) Consume() {
 	}
 }
 
-// SessionEnd is when a session opened now ends by time. A PIN's session runs
+// sessionEnd is when a session opened now ends by time. A PIN's session runs
 // its own length; no session of a temporary login outlives redeem-by.
-func (c Credential) SessionEnd(now time.Time) time.Time {
+func (c Credential) sessionEnd(now time.Time) time.Time {
 	end := now.Add(c.Session)
 	if c.Kind == Password && c.RedeemBy.Before(end) {
 		return c.RedeemBy

@@ -183,14 +183,14 @@ func TestCredentialStates(t *testing.T) {
 	if unlimited.Consume(); unlimited.State != Live {
 		t.Error("an unlimited credential was used up")
 	}
-	if end := c.SessionEnd(before); !end.Equal(before.Add(time.Hour)) {
+	if end := c.sessionEnd(before); !end.Equal(before.Add(time.Hour)) {
 		t.Errorf("a PIN's session ends %v", end)
 	}
 	c.Kind = Password
-	if end := c.SessionEnd(before); !end.Equal(noon) {
+	if end := c.sessionEnd(before); !end.Equal(noon) {
 		t.Errorf("a login's session ends %v", end)
 	}
-	if end := c.SessionEnd(noon.Add(-2 * time.Hour)); !end.Equal(noon.Add(-time.Hour)) {
+	if end := c.sessionEnd(noon.Add(-2 * time.Hour)); !end.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("a login's short session ends %v", end)
 	}
 }

@@ -62,6 +62,14 @@ func (m *Minter) Policy(id string) (Policy, bool) {
 	return m.Policies[i], true
 }
 
+// PolicyName is a policy's name, or the id of one that is configured no more.
+func (m *Minter) PolicyName(id string) string {
+	if policy, is := m.Policy(id); is {
+		return policy.Name
+	}
+	return id
+}
+
 // Mint makes a credential. What the rules do not allow is a *Refused; see also
 // ErrHandleTaken, ErrOtherOwner, ErrKeyReused.
 func (m *Minter) Mint(ctx context.Context, r MintRequest) (Minted, error) {
@@ -118,7 +126,7 @@ func (m *Minter) judge(r MintRequest) (Policy, []string, error) {
 		return policy, nil, &Refused{Who: true, Field: "owner", Reason: "this person may not mint by this policy: " + whoMay(policy.Mint)}
 	}
 	if r.RedeemWithin != 0 && !slices.Contains(policy.RedeemWithin, r.RedeemWithin) {
-		return policy, nil, &Refused{Field: "redeem_within", Reason: "choose one of " + Spans(policy.RedeemWithin)}
+		return policy, nil, &Refused{Field: "redeem_within", Reason: "choose one of " + spans(policy.RedeemWithin)}
 	}
 	lent, refused := m.Catalogue.Lend(r.Scopes, policy.Scopes, r.May, r.Limited)
 	for _, name := range r.Scopes {

@@ -71,20 +71,20 @@ const (
 	DayWindow   = 24 * time.Hour
 )
 
-// Limits bound guessing beyond a single credential: wrong tries in a window.
-type Limits struct {
+// limits bound guessing beyond a single credential: wrong tries in a window.
+type limits struct {
 	Pause        int // per agent in PauseWindow: then a pause
 	Suspend      int // per agent in DayWindow: then suspended until an operator lifts it
 	Account      int // per account in DayWindow, across re-mints: then PINs of it are refused
 	Installation int // in DayWindow, over all accounts: then every PIN is refused
 }
 
-// LimitsFor are the limits that hold for PINs of so many digits.
-func LimitsFor(digits int) Limits {
+// limitsFor are the limits that hold for PINs of so many digits.
+func limitsFor(digits int) limits {
 	if digits < weakBelow {
-		return Limits{Pause: 3, Suspend: 10, Account: 6, Installation: 200}
+		return limits{Pause: 3, Suspend: 10, Account: 6, Installation: 200}
 	}
-	return Limits{Pause: 5, Suspend: 20, Account: 20, Installation: 1000}
+	return limits{Pause: 5, Suspend: 20, Account: 20, Installation: 1000}
 }
 
 // GuessChance is the chance that guessing opens one credential of the policy
@@ -102,7 +102,7 @@ func (p Policy) GuessChanceAgent() float64 {
 	if p.Kind == Password {
 		return math.Pow(2, -passwordBits)
 	}
-	return 1 - math.Pow(1-1/math.Pow10(p.Digits), float64(LimitsFor(p.Digits).Suspend))
+	return 1 - math.Pow(1-1/math.Pow10(p.Digits), float64(limitsFor(p.Digits).Suspend))
 }
 
 // Weak reports whether PINs of so many digits have the stricter limits.

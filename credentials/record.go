@@ -32,11 +32,11 @@ const (
 
 // Why a try was refused, in the record only: the visitor is not told.
 const (
-	whyNoMatch = "no match"
-	whyLimit   = "limit"
-	whyTicket  = "ticket"
-	whyPaused  = "paused"
-	whySuspend = "suspended"
+	WhyNoMatch   = "no match"
+	WhyLimit     = "limit"
+	WhyTicket    = "ticket"
+	WhyPaused    = "paused"
+	WhySuspended = "suspended"
 )
 
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
@@ -115,12 +115,9 @@ func DraftRevoked(c Credential, by Mark) audit.Draft {
 // DraftRefusedTry is the entry of a PIN that was refused. burned lists the
 // PINs that this try killed.
 func DraftRefusedTry(s Settlement, why error, burned []string) audit.Draft {
-	reason := whyNoMatch
-	switch {
-	case s.Closed && why == nil:
-		reason = whyLimit
-	case s.Matched != "" || why != nil:
-		reason = causeOf(why)
+	reason := causeOf(why)
+	if s.Closed && why == nil {
+		reason = WhyLimit
 	}
 	return audit.Draft{
 		Kind: RecordRefusedTry,
@@ -154,7 +151,7 @@ func DraftVerified(s Settlement, v Verified) audit.Draft {
 
 // DraftRefusedPassword is the entry of an email and password that were refused.
 func DraftRefusedPassword(p PasswordTry, why error) audit.Draft {
-	reason := whyNoMatch
+	reason := WhyNoMatch
 	if p.Right {
 		reason = causeOf(why)
 	}
@@ -170,15 +167,15 @@ func causeOf(why error) string {
 	var pause *Paused
 	switch {
 	case why == nil:
-		return whyNoMatch
+		return WhyNoMatch
 	case errors.As(why, &dead):
 		return string(dead.State)
 	case errors.As(why, &pause):
-		return whyPaused
+		return WhyPaused
 	case errors.Is(why, ErrTicket):
-		return whyTicket
+		return WhyTicket
 	case errors.Is(why, ErrSuspended):
-		return whySuspend
+		return WhySuspended
 	}
 	return why.Error()
 }

@@ -159,20 +159,20 @@ type TryFacts struct {
 // nothing, and the answer is the same as to a wrong one. left is how many
 // tries the agent has before a pause, this one included.
 func (f TryFacts) Judge(digits int) (closed bool, left int, err error) {
-	limits, strong, weak := LimitsFor(digits), LimitsFor(weakBelow), Weak(digits)
+	own, strong, weak := limitsFor(digits), limitsFor(weakBelow), Weak(digits)
 	if f.Suspended || f.Suspends(digits) {
 		return true, 0, ErrSuspended
 	}
-	if len(f.Recent) >= limits.Pause {
-		return true, 0, &Paused{Until: f.Recent[limits.Pause-1].Add(PauseWindow)}
+	if len(f.Recent) >= own.Pause {
+		return true, 0, &Paused{Until: f.Recent[own.Pause-1].Add(PauseWindow)}
 	}
-	closed = f.Account >= strong.Account || weak && f.AccountWeak >= limits.Account ||
-		f.Installation >= strong.Installation || weak && f.InstallationWeak >= limits.Installation
-	return closed, limits.Pause - len(f.Recent), nil
+	closed = f.Account >= strong.Account || weak && f.AccountWeak >= own.Account ||
+		f.Installation >= strong.Installation || weak && f.InstallationWeak >= own.Installation
+	return closed, own.Pause - len(f.Recent), nil
 }
 
 // Suspends reports whether the agent's wrong tries of the day call for a
 // suspension, where the last one had so many digits.
 func (f TryFacts) Suspends(digits int) bool {
-	return f.Agent >= LimitsFor(weakBelow).Suspend || Weak(digits) && f.AgentWeak >= LimitsFor(digits).Suspend
+	return f.Agent >= limitsFor(weakBelow).Suspend || Weak(digits) && f.AgentWeak >= limitsFor(digits).Suspend
 }

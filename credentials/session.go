@@ -80,7 +80,7 @@ func (c Credential) Open(id string, account Account, agent *Agent, reason string
 	s := Session{
 		ID: id, Account: account, Credential: c.ID, Kind: c.Kind, Policy: c.Policy,
 		Scopes: c.Scopes, Ticket: c.Ticket, Reason: reason, Contact: c.Contact, Email: c.Email,
-		OwnerSub: c.Minter.Subject, OpenedAt: now, ActiveAt: now, EndsAt: c.SessionEnd(now), Idle: c.Idle,
+		OwnerSub: c.Minter.Subject, OpenedAt: now, ActiveAt: now, EndsAt: c.sessionEnd(now), Idle: c.Idle,
 		AuthTime: now, AMR: []string{"pwd"},
 	}
 	if agent != nil && !c.Holder {

@@ -34,10 +34,31 @@ func (s *Sessions) Live(ctx context.Context, sid string) (Session, error) {
 }
 
 // End ends the session. Ending one that has ended changes nothing.
-func (s *Sessions) End(ctx context.Context, sid string, cause Cause, by Mark) (Session, error) {
+func (s *Sessions) End(ctx context.Context, sid string, cause Cause, by Mark) error {
 	found, err := s.Store.Session(ctx, sid)
-	if err != nil || found.Ended() {
-		return found, err
+	if err != nil {
+		return err
 	}
-	return s.Store.End(ctx, found.Account.ID, sid, cause, by)
+	return s.end(ctx, found, cause, by)
+}
+
+// EndIn ends a session of the account. One of another account is as unknown as one
+// that does not exist.
+func (s *Sessions) EndIn(ctx context.Context, account, sid string, cause Cause, by Mark) error {
+	found, err := s.Store.Session(ctx, sid)
+	if err == nil && found.Account.ID != account {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, found, cause, by)
+}
+
+func (s *Sessions) end(ctx context.Context, found Session, cause Cause, by Mark) error {
+	if found.Ended() {
+		return nil
+	}
+	_, err := s.Store.End(ctx, found.Account.ID, found.ID, cause, by)
+	return err
 }

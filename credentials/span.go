@@ -24,8 +24,8 @@ func Span(d time.Duration) string {
 	return out.String()
 }
 
-// Spans writes several durations.
-func Spans(list []time.Duration) string {
+// spans writes several durations.
+func spans(list []time.Duration) string {
 	out := make([]string, 0, len(list))
 	for _, d := range list {
 		out = append(out, Span(d))

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // patience bounds every wait for the program; it is no expectation of speed.
@@ -32,8 +33,8 @@ type broker struct {
 
 	cmd   *exec.Cmd
 	ended chan struct{}
-	logs  *output
-	tape  *tape // every exchange with the program
+	logs  *testkit.Log // what its processes printed, over restarts
+	tape  *tape        // every exchange with the program
 
 	mu     sync.Mutex
 	tokens map[string]apiToken // by client
@@ -93,7 +94,7 @@ func prepareFor(t testing.TB, dsn string, there *company) *broker {
 	t.Helper()
 	b := &broker{
 		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t), company: there,
-		logs: &output{}, tape: &tape{}, tokens: map[string]apiToken{},
+		logs: &testkit.Log{}, tape: &tape{}, tokens: map[string]apiToken{},
 	}
 	b.listen(freePort(t))
 	t.Cleanup(func() { b.end() })
@@ -147,7 +148,7 @@ func (b *broker) siblingOn(dsn string) *broker {
 func (b *broker) seenBy(t testing.TB) *broker {
 	return &broker{
 		t: t, dsn: b.dsn, dir: b.dir, file: b.file, env: b.env, nodePort: b.nodePort, issuer: b.issuer, at: b.at,
-		logs: &output{}, tape: &tape{}, tokens: map[string]apiToken{},
+		logs: &testkit.Log{}, tape: &tape{}, tokens: map[string]apiToken{},
 	}
 }
 
@@ -155,7 +156,7 @@ func (b *broker) seenBy(t testing.TB) *broker {
 func (b *broker) end() {
 	b.kill()
 	if b.t.Failed() {
-		b.t.Logf("the program's output:\n%s", b.logs.tail(6000))
+		b.t.Logf("the program's output:\n%s", tail(b.logs.String(), 6000))
 	}
 }
 
@@ -266,26 +267,8 @@ func listenOn(t testing.TB, port int) net.Listener {
 	return listener
 }
 
-// output keeps what the processes of a broker printed, over restarts.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-func (o *output) tail(n int) string {
-	s := o.String()
+// tail is the end of what was printed.
+func tail(s string, n int) string {
 	if len(s) > n {
 		return "…" + s[len(s)-n:]
 	}

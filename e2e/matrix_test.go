@@ -51,7 +51,7 @@ func TestNoTokenOpensAnothersDoor(t *testing.T) {
 		}
 	}
 	if log := b.logs.String(); strings.Contains(log, "panic") {
-		t.Errorf("the log speaks of a panic: %s", b.logs.tail(4000))
+		t.Errorf("the log speaks of a panic: %s", tail(b.logs.String(), 4000))
 	}
 }
 
@@ -129,9 +129,9 @@ func (b *broker) doors(t *testing.T, w *browser, got tokens) []door {
 			return answer.status < 400 && answer.status != http.StatusSeeOther
 		}
 	}
-	bearer := func(method, target string) func(kind, token string) bool {
+	bearer := func(target string) func(kind, token string) bool {
 		return spent("", func(token string) exchange {
-			request := b.request(method, target, nil)
+			request := b.request(http.MethodGet, target, nil)
 			request.Header.Set("Authorization", "Bearer "+token)
 			return b.send(request)
 		})
@@ -144,12 +144,12 @@ func (b *broker) doors(t *testing.T, w *browser, got tokens) []door {
 		return b.post(m.Token, client, form)
 	}
 	path := "/api/v1" + acme.path()
-	return append(b.doorsOfPages(w, got), []door{
-		{"userinfo", []string{"an access token"}, bearer(http.MethodGet, m.Userinfo)},
-		{"the management API", []string{"an API token"}, bearer(http.MethodGet, path+"/credentials")},
-		{"the record", []string{"an API token"}, bearer(http.MethodGet, path+"/record")},
-		{"the stream of endings", nil, bearer(http.MethodGet, "/api/v1/endings")},
-		{"the streams of events", nil, bearer(http.MethodGet, "/ssf/streams")},
+	return append(b.doorsOfPages(w), []door{
+		{"userinfo", []string{"an access token"}, bearer(m.Userinfo)},
+		{"the management API", []string{"an API token"}, bearer(path + "/credentials")},
+		{"the record", []string{"an API token"}, bearer(path + "/record")},
+		{"the stream of endings", nil, bearer("/api/v1/endings")},
+		{"the streams of events", nil, bearer("/ssf/streams")},
 		{"introspection", []string{"an access token", "a refresh token"}, func(_, token string) bool {
 			return strings.Contains(string(b.introspect(b.docs(), token).body), `"active":true`)
 		}},
@@ -178,7 +178,7 @@ func (b *broker) doors(t *testing.T, w *browser, got tokens) []door {
 }
 
 // doorsOfPages are those that a browser in the session comes to.
-func (b *broker) doorsOfPages(w *browser, got tokens) []door {
+func (b *broker) doorsOfPages(w *browser) []door {
 	m := b.metadata()
 	return []door{
 		{"a hint at the sign-in", []string{"an ID token"}, func(_, token string) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/guard"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // TestAClockThatIsWrong is told of once, with how wrong it is and which way; and
@@ -50,7 +51,7 @@ func TestAClockThatIsWrong(t *testing.T) {
 }
 
 // clockSaid is how wrong the clock is, as often as the log says it.
-func clockSaid(log *logs) (said []string) {
+func clockSaid(log *testkit.Log) (said []string) {
 	for _, found := range regexp.MustCompile(`this machine's clock is (.*?) the broker's`).FindAllStringSubmatch(log.String(), -1) {
 		said = append(said, found[1])
 	}

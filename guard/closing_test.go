@@ -10,6 +10,7 @@ import (
 
 	"github.com/valetkey/valetkey/guard"
 	"github.com/valetkey/valetkey/guard/guardtest"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // TestAGuardThatEndsWithItsContext says so once: it would else be found out by the
@@ -30,7 +31,7 @@ func TestAGuardThatEndsWithItsContext(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				broker, log := guardtest.New(t, guardtest.InMemory()), &logs{}
+				broker, log := guardtest.New(t, guardtest.InMemory()), &testkit.Log{}
 				config := broker.Config()
 				config.Logger = slog.New(slog.NewTextHandler(log, nil))
 				g, err := guard.New(ctx, config)

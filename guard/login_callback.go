@@ -94,7 +94,7 @@ func (l *Login) refuseAnswer(w http.ResponseWriter, r *http.Request, t trip, err
 		l.say(w, r, Notice{Status: http.StatusBadRequest, Code: "bad_answer", Title: "This sign-in did not finish",
 			Text: "What came back from the broker cannot be used here.", Actions: l.again(t.Return)})
 	case errors.Is(err, errTooLarge):
-		l.broken(w, r, err)
+		l.tooLarge(w, r, err)
 	default:
 		l.unreachable(w, r, err)
 	}

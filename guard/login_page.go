@@ -161,7 +161,7 @@ func (l *Login) unreachable(w http.ResponseWriter, r *http.Request, err error) {
 		Text: "The broker that lends access cannot be reached. Customers are not affected: their own login is apart.", Advice: "Try again in a moment.", Actions: l.again("")})
 }
 
-func (l *Login) broken(w http.ResponseWriter, r *http.Request, err error) {
+func (l *Login) tooLarge(w http.ResponseWriter, r *http.Request, err error) {
 	l.guard.log.ErrorContext(r.Context(), "a support sign-in could not be kept", "error", err)
 	l.say(w, r, Notice{Status: http.StatusInternalServerError, Code: "too_large", Title: "Support cannot sign in here",
 		Text: "The session's tokens are too large for a cookie. Whoever runs this app finds more in its log."})

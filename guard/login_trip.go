@@ -92,7 +92,7 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		err = l.putTrip(w, r, t)
 	}
 	if err != nil {
-		l.broken(w, r, err)
+		l.tooLarge(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/valetkey/valetkey/guard"
 	"github.com/valetkey/valetkey/guard/guardtest"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // TestAGuardWhoseClientMustHaveBoundTokens cannot work, and says what to do.
@@ -76,7 +77,7 @@ func TestWhatTheBrokerSaysOfARefusal(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				broker, log := guardtest.New(t, guardtest.InMemory()), &logs{}
+				broker, log := guardtest.New(t, guardtest.InMemory()), &testkit.Log{}
 				w := newWorld(t, broker, func(config *guard.Config) {
 					config.Logger = slog.New(plain{log})
 					config.HTTPClient = &http.Client{Transport: refuses{broker.Client().Transport, path, c.answer}}
@@ -102,7 +103,7 @@ func TestWhatTheBrokerSaysToALogin(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				log := &logs{}
+				log := &testkit.Log{}
 				s := newSite(t, func(l *guard.LoginConfig) { l.PAR = path == "/par" }, func(_ *guardtest.Broker, c *guard.Config) {
 					c.Logger = slog.New(plain{log})
 				})
@@ -136,7 +137,7 @@ func TestWhatTheBrokerSaysToALogin(t *testing.T) {
 
 // toldWhy checks that a log has a line with what the broker said, and none that it
 // wrote.
-func toldWhy(t *testing.T, log *logs, line string) {
+func toldWhy(t *testing.T, log *testkit.Log, line string) {
 	t.Helper()
 	told := false
 	for _, text := range strings.Split(log.String(), "\n") {

@@ -1,14 +1,12 @@
 package guard_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/valetkey/valetkey/guard"
 	"github.com/valetkey/valetkey/guard/guardtest"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // world is an app with a guard, beside a broker of its own.
@@ -26,27 +25,9 @@ type world struct {
 	clocks *guard.Clocks
 	mux    *http.ServeMux
 	app    http.Handler
-	log    *logs
+	log    *testkit.Log
 	ran    atomic.Int64 // how often a handler of the app ran
 	own    atomic.Int64 // how often the app's own login was asked
-}
-
-// logs is a log that a test can read.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 type change func(*guard.Config)
@@ -69,7 +50,7 @@ func bubbleWith(t *testing.T, options []guardtest.Option, test func(*world), cha
 
 func newWorld(t testing.TB, broker *guardtest.Broker, changes ...change) *world {
 	t.Helper()
-	w := &world{TB: t, broker: broker, clocks: &guard.Clocks{}, mux: http.NewServeMux(), log: &logs{}}
+	w := &world{TB: t, broker: broker, clocks: &guard.Clocks{}, mux: http.NewServeMux(), log: &testkit.Log{}}
 	cfg := broker.Config()
 	cfg.Instance = "app-1"
 	cfg.Logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

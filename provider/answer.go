@@ -32,11 +32,21 @@ func (p *Provider) answer(w http.ResponseWriter, r *http.Request, a Request, par
 		p.FormPost(w, r, a, params)
 		return
 	}
+	onward(w, r, with(a.RedirectURI, params))
+}
+
+// with adds parameters to the URI of an app, which may have some of its own.
+func with(uri string, params url.Values) string {
 	join := "?"
-	if strings.Contains(a.RedirectURI, "?") {
+	if strings.Contains(uri, "?") {
 		join = "&"
 	}
+	return uri + join + params.Encode()
+}
+
+// onward leads a browser on by a GET.
+func onward(w http.ResponseWriter, r *http.Request, to string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, a.RedirectURI+join+params.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }

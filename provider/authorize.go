@@ -68,8 +68,7 @@ func (p *Provider) authorizePost(w http.ResponseWriter, r *http.Request) {
 		p.Fail(w, r, http.StatusBadRequest, "The app sent a request that cannot be read.")
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, pathAuthorize+"?"+r.PostForm.Encode(), http.StatusSeeOther)
+	onward(w, r, pathAuthorize+"?"+r.PostForm.Encode())
 }
 
 // redirectTarget finds the client, if the redirect URI is registered for it,

@@ -15,14 +15,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
@@ -242,9 +241,8 @@ func (w *world) bound(client string, k pair, s credentials.Session, pairs ...str
 // twoNodes are two nodes over one PostgreSQL.
 func twoNodes(t *testing.T, change ...func(*provider.Provider)) (one, two *world) {
 	t.Helper()
-	dsn, path := storetest.Postgres(t), filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	return newNode(t, dsn, path, change...), newNode(t, dsn, path, change...)
+	dsn, secrets := storetest.Postgres(t), keystest.Secrets(t)
+	return newNode(t, dsn, secrets, change...), newNode(t, dsn, secrets, change...)
 }
 
 // holderSays is the error of the challenge that an API request is refused with.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) {
 			a = p.parseLogout(r.PostForm)
 		}
 		if a.Refused == "" {
-			p.onward(w, r, pathLogout+"?r="+p.Requests.SealJSON(a, boundPosted))
+			onward(w, r, pathLogout+"?r="+p.Requests.SealJSON(a, boundPosted))
 			return
 		}
 	case http.MethodGet:
@@ -147,7 +146,7 @@ func (p *Provider) SealLogout(a Logout) string {
 func (p *Provider) OpenLogout(sealed, browser string) (Logout, error) {
 	var a Logout
 	if browser == "" || p.Requests.OpenJSON(sealed, boundLogout+browser, &a) != nil || !p.current(a) {
-		return Logout{}, ErrRequest
+		return Logout{}, errRequest
 	}
 	a.Browser = browser
 	return a, nil
@@ -161,18 +160,8 @@ func (p *Provider) SignedOut(w http.ResponseWriter, r *http.Request, a Logout) b
 	}
 	to := a.ReturnTo
 	if a.HasState {
-		join := "?"
-		if strings.Contains(to, "?") {
-			join = "&"
-		}
-		to += join + url.Values{"state": {a.State}}.Encode()
+		to = with(to, url.Values{"state": {a.State}})
 	}
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	p.onward(w, r, to)
+	onward(w, r, to)
 	return true
-}
-
-func (p *Provider) onward(w http.ResponseWriter, r *http.Request, to string) {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to, http.StatusSeeOther)
 }

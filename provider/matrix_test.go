@@ -74,7 +74,7 @@ func ends() []change {
 			must(d, d.store.Revoke(ctx, "acme", all[0].ID, owner))
 		}},
 		{"the agent signed out", false, func(d *desk) {
-			_, err := d.p.Sessions.End(ctx, d.sessions()[0].ID, credentials.CauseSignedOut, credentials.Mark{Who: "agent"})
+			err := d.p.Sessions.End(ctx, d.sessions()[0].ID, credentials.CauseSignedOut, credentials.Mark{Who: "agent"})
 			must(d, err)
 		}},
 		{"the agent was suspended", true, func(d *desk) {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"errors"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,20 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 )
 
-func newSealer(t testing.TB) *keys.Sealer {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(file); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secrets.Sealer("test")
-}
+func newSealer(t testing.TB) *keys.Sealer { return keystest.Secrets(t).Sealer("test") }
 
 // fill puts something into every field of a struct, and something else into each.
 func fill(v reflect.Value) {

@@ -63,7 +63,7 @@ func TestRefreshTokensThatAreKept(t *testing.T) {
 	if r := use("spa", second.text("refresh_token"), ""); r.text("error") != "invalid_dpop_proof" {
 		t.Errorf("and back: %d %s", r.Code, r.Body)
 	}
-	if _, err := w.p.Sessions.End(t.Context(), s.ID, credentials.CauseSignedOut, credentials.Mark{Who: "client", ID: "bank"}); err != nil {
+	if err := w.p.Sessions.End(t.Context(), s.ID, credentials.CauseSignedOut, credentials.Mark{Who: "client", ID: "bank"}); err != nil {
 		t.Fatal(err)
 	}
 	for client, token := range map[string]string{"bank": bank, "spa": spa} {

@@ -74,9 +74,9 @@ const (
 	maxSealed    = 7 << 10 // it travels in URLs, of which servers in front take 8 KB
 )
 
-// ErrRequest says that a sealed request is too old, or was begun in another
+// errRequest says that a sealed request is too old, or was begun in another
 // browser.
-var ErrRequest = errors.New("the sign-in took too long or was begun in another browser")
+var errRequest = errors.New("the sign-in took too long or was begun in another browser")
 
 // Wants reports whether the app asked for this prompt.
 func (a Request) Wants(prompt string) bool { return slices.Contains(a.Prompt, prompt) }
@@ -111,11 +111,11 @@ func (p *Provider) seal(a *Request) {
 func (p *Provider) OpenRequest(sealed, browser string) (Request, error) {
 	var a Request
 	if browser == "" || openPacked(p.Requests, sealed, browser, &a) != nil {
-		return a, ErrRequest
+		return a, errRequest
 	}
 	c := p.Clients[a.Client]
 	if p.Now().Sub(a.Asked()) > requestLife || c == nil || !slices.Contains(c.RedirectURIs, a.RedirectURI) {
-		return a, ErrRequest // both may have been taken out of the configuration meanwhile
+		return a, errRequest // both may have been taken out of the configuration meanwhile
 	}
 	a.Sealed, a.Browser = sealed, browser
 	return a, nil

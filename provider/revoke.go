@@ -30,7 +30,7 @@ func (s *server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoca
 	if client != c.ID {
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("the token was issued to another client")
 	}
-	_, err = p.Sessions.End(ctx, sid, credentials.CauseSignedOut, credentials.Mark{Who: "client", ID: c.ID})
+	err = p.Sessions.End(ctx, sid, credentials.CauseSignedOut, credentials.Mark{Who: "client", ID: c.ID})
 	if err != nil && !errors.Is(err, credentials.ErrNotFound) {
 		return nil, p.publicError(ctx, err)
 	}

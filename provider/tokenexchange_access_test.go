@@ -53,7 +53,7 @@ func TestExchangeOfAnAccessToken(t *testing.T) {
 		t.Errorf("an action of the app: %v %v", acted.Err, err)
 	}
 	d.granted("docs-back", d.byToken(from)) // a second token is no second app
-	if _, err := d.p.Sessions.End(ctx, s.ID, credentials.CauseRevoked, credentials.Mark{Who: "owner"}); err != nil {
+	if err := d.p.Sessions.End(ctx, s.ID, credentials.CauseRevoked, credentials.Mark{Who: "owner"}); err != nil {
 		t.Fatal(err)
 	}
 	told, err := d.store.Receipts(ctx, "acme", []string{s.ID})

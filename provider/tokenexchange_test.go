@@ -218,7 +218,7 @@ func TestExchangeSentAgain(t *testing.T) {
 		t.Errorf("%d sessions", n)
 	}
 	d.refused("with another ID token", "console", d.with(f, "actor_token", d.actor(map[string]any{"jti": "other"})), "invalid_grant")
-	_, err := d.p.Sessions.End(context.Background(), first.(string), credentials.CauseRevoked, credentials.Mark{Who: "owner"})
+	err := d.p.Sessions.End(context.Background(), first.(string), credentials.CauseRevoked, credentials.Mark{Who: "owner"})
 	must(t, err)
 	d.refused("after the end", "console", f, "invalid_grant")
 }

@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,9 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,8 +20,10 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
 )
@@ -39,7 +38,7 @@ const (
 )
 
 // library is what zitadel/oidc logs, for all tests together.
-var library = &logText{}
+var library = &testkit.Log{}
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(library, nil)))
@@ -57,29 +56,11 @@ type world struct {
 	redeemer *credentials.Redeemer
 	passed   atomic.Int64 // how far the clock is ahead, in nanoseconds
 	frozen   atomic.Pointer[time.Time]
-	log      *logText
+	log      *testkit.Log
 	served   http.Handler
 	session  *credentials.Session // what the pages enter with; nil: they answer 200
 	asked    []provider.Request   // what reached the pages
 	leaving  []provider.Logout    // who is to be signed out
-}
-
-// logText is a log that may be read while it is written.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func (w *world) now() time.Time {
@@ -104,18 +85,14 @@ func must(t interface {
 
 func newWorld(t testing.TB, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	return newNode(t, storetest.SQLite(t), path, change...)
+	return newNode(t, storetest.SQLite(t), keystest.Secrets(t), change...)
 }
 
-// newNode is a node of an installation with this database and secrets file.
-func newNode(t testing.TB, dsn, path string, change ...func(*provider.Provider)) *world {
+// newNode is a node of an installation with this database and these secrets.
+func newNode(t testing.TB, dsn string, secrets *keys.Secrets, change ...func(*provider.Provider)) *world {
 	t.Helper()
-	w := &world{TB: t, log: &logText{}}
+	w := &world{TB: t, log: &testkit.Log{}, secrets: secrets}
 	var err error
-	w.secrets, err = keys.LoadSecrets(path)
-	must(t, err)
 	w.store, err = store.Open(context.Background(), store.Options{DSN: dsn, Secrets: w.secrets, Migrate: true, Now: w.now})
 	must(t, err)
 	t.Cleanup(w.store.Close)

@@ -16,7 +16,7 @@ import (
 // pausing reads a stream until it is fresh, and then no more.
 func (w *world) pausing() (net.Conn, *bufio.Reader) {
 	w.t.Helper()
-	conn := w.dial("", "").conn
+	conn := w.dial("").conn
 	reader := bufio.NewReaderSize(conn, 16)
 	for {
 		line, err := reader.ReadString('\n')
@@ -37,7 +37,7 @@ var told = regexp.MustCompile(`data: {"seq":(\d+),"sid":"[^"]+","ended_at":"[^"]
 func TestACrowdWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
-		well := w.connect("", "")
+		well := w.connect("")
 		lateConn, late := w.pausing()
 		_, _ = w.pausing() // and never reads on
 		const n = 60       // more than a connection takes
@@ -80,9 +80,9 @@ func TestEachOfACrowdIsToldTheirs(t *testing.T) {
 		var here, elsewhere []*listener
 		for range 3 {
 			w.as = ""
-			here = append(here, w.connect("", ""))
+			here = append(here, w.connect(""))
 			w.as = "https://other.example/api"
-			elsewhere = append(elsewhere, w.connect("", ""))
+			elsewhere = append(elsewhere, w.connect(""))
 		}
 		for range 2 {
 			for _, l := range append(slices.Clone(here), elsewhere...) {
@@ -103,7 +103,7 @@ func TestEachOfACrowdIsToldTheirs(t *testing.T) {
 // another's.
 func TestWhoHasLeftIsWrittenToNoMore(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		l := w.connect("", "")
+		l := w.connect("")
 		l.said()
 		var all []*member
 		c := &w.feed.crowd

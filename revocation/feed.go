@@ -105,7 +105,7 @@ func (f *Feed) Ack(ctx context.Context, s Subscriber, at credentials.Cursor, age
 	if at.Epoch != v.Cursor.Epoch || at.N > v.Cursor.N {
 		return ErrCursor
 	}
-	return f.Receipts.Ack(ctx, s, at, age)
+	return f.Receipts.ack(ctx, s, at, age)
 }
 
 // Streams is how many are open.

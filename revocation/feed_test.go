@@ -23,7 +23,7 @@ func TestAnEndingIsTold(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		before := w.end()
-		l := w.connect("instance=one", "")
+		l := w.connect("instance=one")
 		first := l.said()
 		want := fmt.Sprintf("data: {\"seq\":1,\"sid\":%q,\"ended_at\":%q,\"credential\":%q,\"cause\":\"revoked\"}\n",
 			before.ID, before.EndedAt.Format("2006-01-02T15:04:05.000000Z"), before.Credential)
@@ -42,7 +42,7 @@ func TestAnEndingIsTold(t *testing.T) {
 func TestFreshNeedsARead(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
-		l := w.connect("", "")
+		l := w.connect("")
 		pass(7 * time.Second)
 		since := regexp.MustCompile(`"since_open_ms":(\d+)`).FindAllStringSubmatch(l.said(), -1)
 		if len(since) != 4 || since[0][1] != "0" || since[3][1] < "5000" || since[3][1] > "6000" {
@@ -55,7 +55,7 @@ func TestFreshNeedsARead(t *testing.T) {
 		if got := l.said(); strings.Contains(got, "fresh") || !strings.Contains(got, ":\n") {
 			t.Errorf("a minute without a database it says\n%s", got)
 		}
-		if refused := w.connect("", ""); refused.code != 503 {
+		if refused := w.connect(""); refused.code != 503 {
 			t.Errorf("who comes while the log cannot be read is answered %d", refused.code)
 		}
 	})
@@ -65,7 +65,7 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		w.end()
-		w.dial("instance=slow", "") // and never reads
+		w.dial("instance=slow") // and never reads
 		synctest.Wait()
 		if n := w.feed.Streams(); n != 1 {
 			t.Fatalf("%d streams are open, want 1", n)
@@ -82,7 +82,7 @@ func TestASlowReaderIsDropped(t *testing.T) {
 func TestStreamsOutliveTheServersLimits(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
-		l := w.connect("", "")
+		l := w.connect("")
 		pass(life - 11*time.Second)
 		if got := l.said(); strings.Contains(got, "OVER") {
 			t.Errorf("the stream is over before its bearer expires")
@@ -101,7 +101,7 @@ func TestNoStreamIsForEver(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		w.long = true
-		l := w.connect("", "")
+		l := w.connect("")
 		pass(time.Hour - time.Minute)
 		if got := l.said(); strings.Contains(got, "OVER") {
 			t.Errorf("the stream is over already")
@@ -119,7 +119,7 @@ func TestAShutdownScattersTheReaders(t *testing.T) {
 	inBubbles(t, func(t *testing.T, w *world) {
 		var all []*listener
 		for i := range 20 {
-			all = append(all, w.connect(fmt.Sprintf("instance=i%d", i), ""))
+			all = append(all, w.connect(fmt.Sprintf("instance=i%d", i)))
 		}
 		for _, l := range all {
 			l.said()
@@ -143,7 +143,7 @@ func TestAShutdownScattersTheReaders(t *testing.T) {
 func TestKeysAreAnnounced(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
-		l := w.connect("", "")
+		l := w.connect("")
 		l.said()
 		for range 2 {
 			w.feed.Keys()
@@ -161,14 +161,14 @@ func TestWhatNobodyNeedsIsForgotten(t *testing.T) {
 	inBubbles(t, func(t *testing.T, w *world) {
 		s := w.end()
 		pass(life + credentials.EndingMargin - time.Second)
-		if got := w.connect("", "").said(); !strings.Contains(got, s.ID) {
+		if got := w.connect("").said(); !strings.Contains(got, s.ID) {
 			t.Errorf("while a token may live the replay is\n%s", got)
 		}
 		pass(forgetEvery + time.Second)
 		if v, _ := w.log.View(); len(v.Endings) != 0 || v.Cursor.N != 1 {
 			t.Errorf("%d endings are kept at %v", len(v.Endings), v.Cursor)
 		}
-		if got := w.connect("", "").said(); strings.Contains(got, s.ID) || !strings.Contains(got, `"seq":1`) {
+		if got := w.connect("").said(); strings.Contains(got, s.ID) || !strings.Contains(got, `"seq":1`) {
 			t.Errorf("when no token can live the replay is\n%s", got)
 		}
 	})
@@ -179,7 +179,7 @@ func TestARestoreResetsTheReaders(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		w.end()
-		l := w.connect("", "")
+		l := w.connect("")
 		l.said()
 		out, err := w.store.Recover(t.Context())
 		if err != nil {
@@ -198,8 +198,8 @@ func TestReceiptsWaitForEveryInstance(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		one := w.connect("instance=one", "")
-		w.connect("instance=two", "")
+		one := w.connect("instance=one")
+		w.connect("instance=two")
 		s := w.end()
 		synctest.Wait()
 		v, _ := w.log.View()
@@ -243,8 +243,8 @@ func TestAnInstanceThatIsGoneIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	inBubbles(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
-		gone := w.connect("instance=gone", "")
-		w.connect("instance=here", "")
+		gone := w.connect("instance=gone")
+		w.connect("instance=here")
 		_ = gone.conn.Close()
 		pass(time.Second)
 		s := w.end()

@@ -40,8 +40,8 @@ type View struct {
 	Confirmed time.Time
 }
 
-// After are the endings past n.
-func (v View) After(n int64) []credentials.Ending {
+// after are the endings past n.
+func (v View) after(n int64) []credentials.Ending {
 	at, _ := slices.BinarySearchFunc(v.Endings, n+1, func(e credentials.Ending, n int64) int { return int(min(max(e.N-n, -1), 1)) })
 	return v.Endings[at:]
 }
@@ -156,7 +156,7 @@ func (l *Log) readOn(ctx context.Context) error {
 // meantime, and more.
 func (v View) readOn(at credentials.Cursor, found []credentials.Ending) View {
 	if v.Cursor.Epoch == at.Epoch {
-		found = View{Endings: found}.After(v.Cursor.N)
+		found = View{Endings: found}.after(v.Cursor.N)
 		at.N = max(at.N, v.Cursor.N)
 	}
 	v.Cursor, v.Endings = at, append(v.Endings, found...)

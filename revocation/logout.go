@@ -106,7 +106,8 @@ func (l *Logouts) wake() <-chan struct{} {
 	return l.Wake()
 }
 
-// newCallClient follows no redirects and believes no proxy but the operator's.
+// newCallClient makes what calls apps. It follows no redirects: where they are is in
+// the configuration. It believes no proxy but the operator's.
 func newCallClient(t http.RoundTripper) *http.Client {
 	if t == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()

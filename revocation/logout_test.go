@@ -30,7 +30,7 @@ func TestEachAppIsCalledBackOnce(t *testing.T) {
 		o := newOffice(t, dsn, map[string]credentials.Enforces{"docs": credentials.ByLogout, "files": credentials.ByGuard, "notes": credentials.ByNothing})
 		docs, files := newApp(t, status(http.StatusNoContent)), newApp(t, status(http.StatusOK))
 		j := o.run(o.store, map[string]string{"docs": docs.URL + "/bye", "files": files.URL, "notes": "http://127.0.0.1:1/never"}, nil)
-		s, other := o.enter(time.Hour), o.enter(time.Hour)
+		s, other := o.enter(), o.enter()
 		o.end(s)
 		j.await(t, delivered, delivered)
 		for client, a := range map[string]*app{"docs": docs, "files": files} {
@@ -84,7 +84,7 @@ func TestABadAppDelaysNobody(t *testing.T) {
 		w.WriteHeader(http.StatusOK)
 	})
 	for range sessions {
-		o.end(o.enter(time.Hour))
+		o.end(o.enter())
 	}
 	j := o.run(o.store, map[string]string{"good": good.URL, "hangs": "https://hangs.example/bye", "redirects": redirects.URL, "endless": endless.URL}, hangs)
 	select {
@@ -201,7 +201,7 @@ func TestTheScheduleOfTries(t *testing.T) {
 			defer func() { _ = os.RemoveAll(dir) }()
 			synctest.Test(t, func(t *testing.T) {
 				o := newOffice(t, "sqlite:"+dir+"/valetkey.db", map[string]credentials.Enforces{"docs": credentials.ByLogout})
-				s := o.enter(time.Hour)
+				s := o.enter()
 				time.Sleep(time.Hour - c.left)
 				o.end(s)
 				app := &tries{from: time.Now(), reply: c.reply}
@@ -231,7 +231,7 @@ func TestNothingIsLostWithANode(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, "sqlite:"+dir+"/valetkey.db", map[string]credentials.Enforces{"docs": credentials.ByLogout})
-		s := o.enter(time.Hour)
+		s := o.enter()
 		o.end(s)
 		o.store.Close() // before the first try
 
@@ -274,7 +274,7 @@ func TestWhatIsUnderWayComesToItsEnd(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	j := o.run(o.store, map[string]string{"docs": docs.URL}, nil)
-	o.end(o.enter(time.Hour))
+	o.end(o.enter())
 	<-came
 	j.stop()
 	select {
@@ -298,7 +298,7 @@ func TestTwoNodesShareTheCalls(t *testing.T) {
 	uris := map[string]string{"docs": docs.URL, "files": files.URL}
 	nodes := []*job{o.run(o.store, uris, nil), o.run(o.open(), uris, nil)}
 	for range sessions {
-		o.end(o.enter(time.Hour))
+		o.end(o.enter())
 	}
 	for range 2 * sessions {
 		select {
@@ -341,7 +341,7 @@ func TestAWakeIsEnough(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t, "sqlite:"+dir+"/valetkey.db", map[string]credentials.Enforces{"docs": credentials.ByLogout})
-		s := o.enter(time.Hour)
+		s := o.enter()
 		woken := make(chan struct{})
 		app := &tries{reply: func(int, *http.Request) (int, error) { return 200, nil }}
 		run := o.run(o.store, map[string]string{"docs": "https://docs.example/bye"}, app, func(l *revocation.Logouts) { l.Wake = func() <-chan struct{} { return woken } })

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,7 +13,9 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/revocation"
 )
 
@@ -25,24 +26,16 @@ type office struct {
 	secrets *keys.Secrets
 	clients map[string]store.Client
 	store   *store.Store
-	log     *logged
+	log     *testkit.Log
 }
 
 // newOffice opens a database; clients enforce what they say, and are called back
 // unless that is nothing.
 func newOffice(t testing.TB, dsn string, clients map[string]credentials.Enforces) *office {
 	t.Helper()
-	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &logged{}}
+	o := &office{t: t, dsn: dsn, clients: map[string]store.Client{}, log: &testkit.Log{}, secrets: keystest.Secrets(t)}
 	for id, enforces := range clients {
 		o.clients[id] = store.Client{Enforces: enforces, Logout: enforces != credentials.ByNothing}
-	}
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if o.secrets, err = keys.LoadSecrets(path); err != nil {
-		t.Fatal(err)
 	}
 	o.store = o.open()
 	return o
@@ -60,15 +53,15 @@ func (o *office) open() *store.Store {
 	return s
 }
 
-// enter opens a session of this length, of which each client gets a token.
-func (o *office) enter(length time.Duration) credentials.Session {
+// enter opens a session of an hour, of which each client gets a token.
+func (o *office) enter() credentials.Session {
 	o.t.Helper()
 	ctx, id := context.Background(), credentials.NewID()
 	account := credentials.Account{ID: "acme", Connector: "customers", Name: "Acme", Handle: "ACME"}
 	owner := credentials.Owner{Issuer: "https://id.example", Subject: "olivia", Name: "Olivia"}
 	_, _, err := o.store.Mint(ctx, credentials.Minting{Account: account, Verifier: []byte("v"), Credential: credentials.Credential{
 		ID: id, Account: account.ID, Policy: "login", Kind: credentials.Password, State: credentials.Live, Email: id + "@support.example",
-		Scopes: []string{"documents.read"}, Minter: owner, RedeemWithin: 24 * time.Hour, Session: length, Idle: 24 * time.Hour}})
+		Scopes: []string{"documents.read"}, Minter: owner, RedeemWithin: 24 * time.Hour, Session: time.Hour, Idle: 24 * time.Hour}})
 	if err != nil {
 		o.t.Fatal(err)
 	}

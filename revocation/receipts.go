@@ -111,9 +111,9 @@ func (r *Receipts) signal() {
 	}
 }
 
-// Ack notes that an instance has applied everything up to a place in the log,
+// ack notes that an instance has applied everything up to a place in the log,
 // age ago, and returns when that is written.
-func (r *Receipts) Ack(ctx context.Context, s Subscriber, at credentials.Cursor, age time.Duration) error {
+func (r *Receipts) ack(ctx context.Context, s Subscriber, at credentials.Cursor, age time.Duration) error {
 	key := instance{s.Client, s.Instance}
 	i := store.Instance{Client: s.Client, Name: s.Instance, Audience: s.Audience, Node: r.node, Cursor: at, AckedAt: r.log.now().Add(-age)}
 	r.mu.Lock()

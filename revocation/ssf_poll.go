@@ -46,11 +46,7 @@ func (s *SSF) poll(w http.ResponseWriter, r *http.Request, c caller) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.Store.SSFStreams(r.Context(), c.client)
-	if err != nil {
-		return err
-	}
-	x, err := s.find(list, r.PathValue("stream"))
+	x, err := s.stream(r.Context(), c, r.PathValue("stream"))
 	if err != nil {
 		return err
 	}

@@ -17,25 +17,15 @@ import (
 )
 
 const (
-	pushTimeout = 5 * time.Second
-	pushLease   = 30 * time.Second // how long a node keeps a stream
-	pushTurn    = 20 * time.Second // after which it leaves the rest to whoever comes first
-	pushFirst   = time.Second      // the pause after the first failure; twice as long after each
-	pushPause   = 5 * time.Minute  // at most
-	maxReply    = 4 << 10          // bytes
+	pushLease = 30 * time.Second // how long a node keeps a stream
+	pushTurn  = 20 * time.Second // after which it leaves the rest to whoever comes first
+	pushFirst = time.Second      // the pause after the first failure; twice as long after each
+	pushPause = 5 * time.Minute  // at most
+	maxReply  = 4 << 10          // bytes
 )
 
-// NewPushClient makes what calls receivers. It follows no redirect: where events
-// go is in the configuration.
-func NewPushClient() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxResponseHeaderBytes = maxCallReply
-	return &http.Client{
-		Timeout:       pushTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     transport,
-	}
-}
+// NewPushClient makes what calls receivers.
+func NewPushClient() *http.Client { return newCallClient(nil) }
 
 // errDead says that a receiver will never take an event.
 var errDead = errors.New("the receiver refuses the event")

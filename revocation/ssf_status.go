@@ -16,15 +16,7 @@ type streamStatus struct {
 }
 
 func (s *SSF) status(w http.ResponseWriter, r *http.Request, c caller) error {
-	id, err := askedID(r)
-	if err != nil {
-		return err
-	}
-	list, err := s.Store.SSFStreams(r.Context(), c.client)
-	if err != nil {
-		return err
-	}
-	x, err := s.find(list, id)
+	x, err := s.asked(r, c)
 	if err == nil {
 		write(w, http.StatusOK, "application/json", streamStatus{x.ID, x.Status, x.Reason})
 	}

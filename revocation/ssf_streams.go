@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -95,19 +96,15 @@ func (s *SSF) create(w http.ResponseWriter, r *http.Request, c caller) error {
 }
 
 func (s *SSF) read(w http.ResponseWriter, r *http.Request, c caller) error {
-	list, err := s.Store.SSFStreams(r.Context(), c.client)
-	if err != nil {
-		return err
-	}
 	if r.URL.Query().Has("stream_id") {
-		id, err := askedID(r)
-		if err != nil {
-			return err
-		}
-		x, err := s.find(list, id)
+		x, err := s.asked(r, c)
 		if err == nil {
 			write(w, http.StatusOK, "application/json", s.configuration(x))
 		}
+		return err
+	}
+	list, err := s.Store.SSFStreams(r.Context(), c.client)
+	if err != nil {
 		return err
 	}
 	out := make([]streamConfiguration, 0, len(list))
@@ -118,7 +115,21 @@ func (s *SSF) read(w http.ResponseWriter, r *http.Request, c caller) error {
 	return nil
 }
 
-func (s *SSF) find(list []store.SSFStream, id string) (store.SSFStream, error) {
+// asked is the stream that a query is about.
+func (s *SSF) asked(r *http.Request, c caller) (store.SSFStream, error) {
+	id, err := askedID(r)
+	if err != nil {
+		return store.SSFStream{}, err
+	}
+	return s.stream(r.Context(), c, id)
+}
+
+// stream is one of the client's.
+func (s *SSF) stream(ctx context.Context, c caller, id string) (store.SSFStream, error) {
+	list, err := s.Store.SSFStreams(ctx, c.client)
+	if err != nil {
+		return store.SSFStream{}, err
+	}
 	for _, x := range list {
 		if x.ID == id {
 			return x, nil

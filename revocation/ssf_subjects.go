@@ -41,10 +41,7 @@ func (s *SSF) named(r *http.Request, c caller) (who map[string]json.RawMessage, 
 	if format, err := text(who, "format", maxEventName); !ok || err != nil || format == "" {
 		return nil, wrong("subject", "has to be a subject identifier, an object with a format (RFC 9493)")
 	}
-	list, err := s.Store.SSFStreams(r.Context(), c.client)
-	if err == nil {
-		_, err = s.find(list, id)
-	}
+	_, err = s.stream(r.Context(), c, id)
 	return who, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 )
 
 // transmits puts a transmitter on the node, whose receivers are called by f.
@@ -70,7 +71,7 @@ func TestAReceiverWhoIsAwayIsTriedLessAndLess(t *testing.T) {
 		var mu sync.Mutex
 		var tried []time.Time
 		away := true
-		s, stop := w.transmits(someSecrets(t), func(*http.Request) (int, error) {
+		s, stop := w.transmits(keystest.Secrets(t), func(*http.Request) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			tried = append(tried, time.Now())
@@ -122,7 +123,7 @@ func TestAReceiverThatStumblesIsNotTakenForOneThatIsAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		var mu sync.Mutex
 		calls, taken := 0, 0
-		s, stop := w.transmits(someSecrets(t), func(*http.Request) (int, error) {
+		s, stop := w.transmits(keystest.Secrets(t), func(*http.Request) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if calls++; calls%2 == 0 {
@@ -148,7 +149,7 @@ func TestAReceiverThatStumblesIsNotTakenForOneThatIsAway(t *testing.T) {
 // TestEventsThatNobodyTakesAreForgottenInTheEnd, and the stream says so.
 func TestEventsThatNobodyTakesAreForgottenInTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		s, stop := w.transmits(someSecrets(t), func(*http.Request) (int, error) { return 500, nil })
+		s, stop := w.transmits(keystest.Secrets(t), func(*http.Request) (int, error) { return 500, nil })
 		defer stop()
 		id := s.made(t, "")
 		w.end()
@@ -173,7 +174,7 @@ func TestEventsThatNobodyTakesAreForgottenInTheEnd(t *testing.T) {
 // node shuts down.
 func TestALongPollEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		s, stop := w.transmits(someSecrets(t), nil)
+		s, stop := w.transmits(keystest.Secrets(t), nil)
 		defer stop()
 		id := s.made(t, "")
 		answer := make(chan string, 1)
@@ -205,7 +206,7 @@ func TestALongPollEnds(t *testing.T) {
 // TestOneVerificationInAWhile (section 8.1.4.2: 429).
 func TestOneVerificationInAWhile(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		s, stop := w.transmits(someSecrets(t), nil)
+		s, stop := w.transmits(keystest.Secrets(t), nil)
 		defer stop()
 		id := s.made(t, "")
 		verify := func() int { return s.ask(http.MethodPost, "/ssf/verify", `{"stream_id":"`+id+`"}`).Code }
@@ -226,7 +227,7 @@ func TestOneVerificationInAWhile(t *testing.T) {
 // TestSSFWithoutADatabase: 503, and nothing of what is wrong.
 func TestSSFWithoutADatabase(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		s, stop := w.transmits(someSecrets(t), nil)
+		s, stop := w.transmits(keystest.Secrets(t), nil)
 		defer stop()
 		id := s.made(t, "")
 		w.store.Close()
@@ -240,17 +241,4 @@ func TestSSFWithoutADatabase(t *testing.T) {
 			}
 		}
 	})
-}
-
-func someSecrets(t *testing.T) *keys.Secrets {
-	t.Helper()
-	path := t.TempDir() + "/secrets"
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secrets
 }

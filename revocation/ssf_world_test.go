@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +15,10 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/revocation"
 )
 
@@ -43,26 +44,8 @@ type node struct {
 	at    string
 	store *store.Store
 	ssf   *revocation.SSF
-	logs  *logged
+	logs  *testkit.Log
 	stop  func() // as a crash does: nothing is finished, but what is being written
-}
-
-// logged is a log that may be read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func must(t testing.TB, err error) {
@@ -81,18 +64,14 @@ func inEach(t *testing.T, f func(t *testing.T, p *place)) {
 
 func newPlace(t *testing.T, dsn string) *place {
 	t.Helper()
-	p := &place{t: t, dsn: dsn}
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	var err error
-	p.secrets, err = keys.LoadSecrets(path)
-	must(t, err)
+	p := &place{t: t, dsn: dsn, secrets: keystest.Secrets(t)}
 	var list []*keys.SigningKey
 	for purpose, alg := range map[keys.Purpose]string{keys.ForAccess: "ES256", keys.ForID: "RS256"} {
 		k, err := keys.NewSigningKey(purpose, alg, time.Now())
 		must(t, err)
 		list = append(list, k)
 	}
+	var err error
 	p.ring, err = keys.NewRing(list)
 	must(t, err)
 	return p
@@ -101,7 +80,7 @@ func newPlace(t *testing.T, dsn string) *place {
 // start runs a node. idle: its jobs do not run.
 func (p *place) start(idle bool, change ...func(*revocation.SSF)) *node {
 	p.t.Helper()
-	n := &node{place: p, logs: &logged{}}
+	n := &node{place: p, logs: &testkit.Log{}}
 	var err error
 	n.store, err = store.Open(p.t.Context(), store.Options{DSN: p.dsn, Secrets: p.secrets, Migrate: true, Access: 5 * time.Minute})
 	must(p.t, err)

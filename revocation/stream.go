@@ -53,7 +53,7 @@ func (s *stream) show(v View) {
 	if v.Cursor.Epoch != s.epoch || v.Cursor.N < s.sent { // a restore, or a failover that lost something
 		s.reset(v)
 	}
-	for _, e := range v.After(s.sent) {
+	for _, e := range v.after(s.sent) {
 		s.ended(e)
 	}
 	s.sent = max(s.sent, v.Cursor.N)

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 )
 
@@ -61,17 +61,9 @@ func inBubbles(t *testing.T, f func(t *testing.T, w *world)) {
 
 func bubble(t *testing.T, prompt func(net.Conn) func([]byte) (int, error), f func(t *testing.T, w *world)) {
 	t.Helper()
-	dir := t.TempDir()
+	dir, secrets := t.TempDir(), keystest.Secrets(t)
 	synctest.Test(t, func(t *testing.T) {
-		secrets := filepath.Join(dir, "secrets")
-		if err := keys.InitSecrets(secrets); err != nil {
-			t.Fatal(err)
-		}
-		loaded, err := keys.LoadSecrets(secrets)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(dir, "db"), Secrets: loaded, Migrate: true, Access: life,
+		s, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + filepath.Join(dir, "db"), Secrets: secrets, Migrate: true, Access: life,
 			Clients: map[string]store.Client{"docs": {Enforces: credentials.ByGuard}}})
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +103,7 @@ func (w *world) run(prompt func(net.Conn) func([]byte) (int, error)) {
 // serve is what the API does once it knows who asks.
 func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 	s := Subscriber{Client: "docs-api", Audience: r.Header.Get("Audience"), Instance: r.URL.Query().Get("instance"), Staleness: 10 * time.Second,
-		LastID: r.Header.Get("Last-Event-ID"), Accepted: time.Now(), Expires: time.Now().Add(life)}
+		Accepted: time.Now(), Expires: time.Now().Add(life)}
 	if w.long {
 		s.Expires = s.Accepted.AddDate(10, 0, 0)
 	}
@@ -174,9 +166,9 @@ type listener struct {
 }
 
 // connect opens a stream and reads it.
-func (w *world) connect(query, lastID string) *listener {
+func (w *world) connect(query string) *listener {
 	w.t.Helper()
-	l := w.dial(query, lastID)
+	l := w.dial(query)
 	reader := bufio.NewReader(l.conn)
 	answer, err := http.ReadResponse(reader, nil)
 	if err != nil {
@@ -195,16 +187,12 @@ func (w *world) connect(query, lastID string) *listener {
 }
 
 // dial opens a connection and sends the request, and does not read.
-func (w *world) dial(query, lastID string) *listener {
+func (w *world) dial(query string) *listener {
 	w.t.Helper()
 	pass(time.Millisecond) // or what was read before would be as new as the stream: here time stands still
 	conn := w.pipes.dial()
 	w.t.Cleanup(func() { _ = conn.Close() })
-	header := "Host: x\r\nAudience: " + cmp.Or(w.as, audience) + "\r\n"
-	if lastID != "" {
-		header += "Last-Event-ID: " + lastID + "\r\n"
-	}
-	if _, err := io.WriteString(conn, "GET /?"+query+" HTTP/1.1\r\n"+header+"\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /?"+query+" HTTP/1.1\r\nHost: x\r\nAudience: "+cmp.Or(w.as, audience)+"\r\n\r\n"); err != nil {
 		w.t.Fatal(err)
 	}
 	return &listener{t: w.t, conn: conn, lines: make(chan string, 100000)}

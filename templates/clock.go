@@ -55,9 +55,9 @@ func remaining(d time.Duration) string {
 	return fmt.Sprintf("%d days %d h", days, hours%24)
 }
 
-// Span says how long something is valid or lasts: "15 minutes", "2 days",
+// span says how long something is valid or lasts: "15 minutes", "2 days",
 // "1 hour 30 minutes".
-func Span(d time.Duration) string {
+func span(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string

@@ -42,7 +42,7 @@ func newMint(p Access) mintView {
 }
 
 func newWay(l Lending, i int, selected bool, p Access) way {
-	w := way{Lending: l, Index: i, Selected: selected, Words: l.words(), About: l.about(), Stay: Span(l.Session)}
+	w := way{Lending: l, Index: i, Selected: selected, Words: l.words(), About: l.about(), Stay: span(l.Session)}
 	if len(l.Within) == 1 {
 		w.Within = l.Within[0].Name
 	}

@@ -16,7 +16,7 @@ type mintedView struct {
 
 func newMinted(m Minted, now time.Time) mintedView {
 	v := mintedView{Minted: m, Shown: m.Secret, Made: newClock(m.MadeAt, now), Ends: newClock(m.RedeemBy, now),
-		Valid: int(m.RedeemBy.Sub(m.MadeAt).Seconds()), Stay: Span(m.longest())}
+		Valid: int(m.RedeemBy.Sub(m.MadeAt).Seconds()), Stay: span(m.longest())}
 	v.Left = min(max(int(m.RedeemBy.Sub(now).Seconds()), 0), v.Valid)
 	if m.Again {
 		v.Shown = ""

@@ -164,7 +164,7 @@ func TestSpan(t *testing.T) {
 		15 * time.Minute: "15 minutes", time.Hour: "1 hour", 90 * time.Minute: "1 hour 30 minutes", 24 * time.Hour: "1 day",
 		48 * time.Hour: "2 days", 7 * 24 * time.Hour: "7 days", 25 * time.Hour: "1 day 1 hour", time.Second: "1 second", time.Millisecond: "no time",
 	} {
-		if got := Span(d); got != want {
+		if got := span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}

@@ -56,5 +56,5 @@ func quick(d time.Duration) string {
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f seconds", d.Seconds())
 	}
-	return Span(d.Round(time.Second))
+	return span(d.Round(time.Second))
 }

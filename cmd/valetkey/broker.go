@@ -188,7 +188,7 @@ func (b *broker) wireStaff() *staff.Handler {
 	return &staff.Handler{
 		Provider: b.provider, Redeemer: b.redeemer(), Sessions: b.sessions,
 		Store: b.store, Catalogue: b.rules.catalogue, Pages: b.pages, Cookies: b.cookies,
-		Answers: b.secrets.Sealer("verification"), Now: now, Log: b.log, PolicyName: b.rules.policyName,
+		Answers: b.secrets.Sealer("verification"), Now: now, Log: b.log, PolicyName: b.minter().PolicyName,
 		Holder: slices.ContainsFunc(b.rules.policies, func(p credentials.Policy) bool { return p.Holder }),
 		Door: &signin.Door{Cookie: "agent", Path: agentDoor, Connectors: b.agents, Life: agentLife, Pages: b.pages, Cookies: b.cookies,
 			Proofs: b.secrets.Sealer("sign-in proof"), Trips: b.secrets.Sealer("sign-in trip"), Now: now, Log: b.log,

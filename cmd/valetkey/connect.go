@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/valetkey/valetkey/internal/config"
-	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/store"
 )
 
@@ -33,15 +32,17 @@ func connect(ctx context.Context, out io.Writer, cfg *config.Config) error {
 			tell("database", err, said)
 		}
 	}
-	for _, o := range cfg.Owners {
-		if o.OIDC != nil {
-			tell("owners["+o.ID+"]", discover(ctx, o.OIDC.Issuer), "its issuer answers; register there the redirect URI "+returnTo(cfg, ownerDoor, o.ID))
+	ask := func(people string, c config.Connector, door string) {
+		if c.OIDC != nil {
+			upstream := wireOIDC(cfg, c, door)
+			tell(people+"["+c.ID+"]", upstream.Discover(ctx), "its issuer answers; register there the redirect URI "+upstream.RedirectURI)
 		}
 	}
+	for _, o := range cfg.Owners {
+		ask("owners", o.Connector, ownerDoor)
+	}
 	for _, a := range cfg.Agents {
-		if a.OIDC != nil {
-			tell("agents["+a.ID+"]", discover(ctx, a.OIDC.Issuer), "its issuer answers; register there the redirect URI "+returnTo(cfg, agentDoor, a.ID))
-		}
+		ask("agents", a.Connector, agentDoor)
 	}
 	switch failed {
 	case 0:
@@ -66,8 +67,4 @@ func promises(ctx context.Context, cfg *config.Config) (string, error) {
 		return said + "; notices of endings arrive", err
 	}
 	return said + fmt.Sprintf("; warning: no notice of an ending arrives (LISTEN), so other nodes learn of it by polling, within %v; let database_direct lead past the pooler", cfg.Poll), err
-}
-
-func discover(ctx context.Context, issuer string) error {
-	return (&connectors.OIDC{Issuer: issuer, Now: now}).Discover(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/valetkey/valetkey/internal/api"
 	"github.com/valetkey/valetkey/internal/config"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -30,7 +31,7 @@ func (b *broker) wireConnectors() {
 	tries := &connectors.Tries{Now: now}
 	for _, a := range b.cfg.Agents {
 		if a.OIDC != nil {
-			c := b.wireOIDC(a.Connector, agentDoor)
+			c := wireOIDC(b.cfg, a.Connector, agentDoor)
 			c.MaxAge = a.MaxAge
 			b.agents = append(b.agents, c)
 			continue
@@ -44,7 +45,7 @@ func (b *broker) wireConnectors() {
 	}
 	for _, o := range b.cfg.Owners {
 		if o.OIDC != nil {
-			c := b.wireOIDC(o.Connector, ownerDoor)
+			c := wireOIDC(b.cfg, o.Connector, ownerDoor)
 			c.Account = connectors.AccountClaims{ID: o.Account.ID, Name: o.Account.Name, Handle: o.Account.Handle}
 			c.Keep = b.judged(o)
 			b.owners = append(b.owners, c)
@@ -79,15 +80,15 @@ func (b *broker) wireLocal(c config.Connector, tries *connectors.Tries) *connect
 		Hasher: b.hasher, Tries: tries, OTP: b.store, Now: now}
 }
 
-func (b *broker) wireOIDC(c config.Connector, door string) *connectors.OIDC {
+func wireOIDC(cfg *config.Config, c config.Connector, door string) *connectors.OIDC {
 	return &connectors.OIDC{ID: c.ID, Name: c.Name, Issuer: c.OIDC.Issuer, ClientID: c.OIDC.ClientID,
 		ClientSecret: credentials.NewSecret(c.OIDC.ClientSecret.Reveal()), Scopes: c.OIDC.Scopes, Params: c.OIDC.Params,
-		UserInfo: c.OIDC.ClaimsFrom == "userinfo", RedirectURI: returnTo(b.cfg, door, c.ID), Allow: wireClaims(c.Allow), Now: now}
+		UserInfo: c.OIDC.ClaimsFrom == "userinfo", RedirectURI: returnTo(cfg, door, c.ID), Allow: wireClaims(c.Allow), Now: now}
 }
 
 // returnTo is the redirect URI to register for a connector at its issuer.
 func returnTo(cfg *config.Config, door, connector string) string {
-	return cfg.Issuer + door + "/return/" + connector
+	return cfg.Issuer + signin.ReturnPath(door, connector)
 }
 
 func wirePerson(p config.Person) connectors.Person {

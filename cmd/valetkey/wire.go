@@ -68,16 +68,6 @@ func wireRules(cfg *config.Config) (rules, config.Problems) {
 	return out, problems
 }
 
-// policyName is a policy's name, or the id of one that is configured no more.
-func (r rules) policyName(id string) string {
-	for _, p := range r.policies {
-		if p.ID == id {
-			return p.Name
-		}
-	}
-	return id
-}
-
 func wirePolicy(p config.Policy) credentials.Policy {
 	return credentials.Policy{
 		ID: p.ID, Name: p.Name, Kind: credentials.Kind(p.Kind), Mint: wireClaims(p.Mint), Digits: p.Digits,

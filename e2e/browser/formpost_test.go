@@ -28,7 +28,7 @@ func (b *tab) arrived(called <-chan url.Values) url.Values {
 func (b *tab) untilSummary(broker *broker, target string, i int) {
 	b.t.Helper()
 	account, handle := fmt.Sprint("acme", i), fmt.Sprint("AC-10", i)
-	pin := broker.mint(account, "Acme Corporation", handle)
+	pin := broker.mint(account, handle)
 	b.run("opening the sign-in", chromedp.Navigate(target), chromedp.WaitVisible(css(`input[name=username]`)))
 	b.signIn(fmt.Sprint("sam", i))
 	b.run("the PIN", fill(handle, pin), chromedp.WaitVisible(css(`button[name=enter]`)))

@@ -89,7 +89,7 @@ func (b *tab) crowd(broker *broker, i int) {
 	b.t.Helper()
 	handle := fmt.Sprint("482", i)
 	for range 52 {
-		broker.mint(fmt.Sprint("own", i), "Acme Corporation", handle)
+		broker.mint(fmt.Sprint("own", i), handle)
 	}
 	b.arrive(broker, fmt.Sprint("olivia", i))
 	b.generate("temporary-login")
@@ -180,7 +180,7 @@ func (b *tab) prove(target, username string) {
 // verify checks who is calling, which uses the PIN up.
 func (b *tab) verify(broker *broker, account, handle string) {
 	b.t.Helper()
-	pin := broker.mint(account, "Acme Corporation", handle)
+	pin := broker.mint(account, handle)
 	b.run("checking who is calling", chromedp.SendKeys(css(`form:has(input[name=pin]) input[name=account]`), handle),
 		chromedp.SendKeys(css(`input[name=pin]`), pin), chromedp.Click(css(`button[formaction="/verify"]`)))
 	b.await("The caller speaks for Acme Corporation")

@@ -32,7 +32,7 @@ func TestWalk(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			tab := open(browser, t, l)
 			account, handle := fmt.Sprint("acme", i), fmt.Sprint("AC-10", i)
-			pin := b.mint(account, "Acme Corporation", handle)
+			pin := b.mint(account, handle)
 			target, called := b.authorize()
 			tab.run("opening the sign-in", chromedp.Navigate(target), chromedp.WaitVisible(css(`input[name=username]`)))
 			tab.check("sign-in")

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/keys"
 	"github.com/valetkey/valetkey/provider"
 )
 
@@ -32,9 +33,6 @@ func requestOf(ctx context.Context) request {
 }
 
 func callerOf(ctx context.Context) Caller { return requestOf(ctx).caller }
-
-// maxBearer bounds a token before anybody parses it, in bytes.
-const maxBearer = 8 << 10
 
 var tokenForm = regexp.MustCompile(`^(?i:(Bearer|DPoP)) +([A-Za-z0-9._~+/-]+=*)$`)
 
@@ -75,7 +73,7 @@ func Presented(r *http.Request) (token string, dpop, ok bool) {
 		return "", false, false
 	}
 	found := tokenForm.FindStringSubmatch(given[0])
-	if found == nil || len(found[2]) > maxBearer {
+	if found == nil || len(found[2]) > keys.MaxToken {
 		return "", false, false
 	}
 	return found[2], strings.EqualFold(found[1], "dpop"), true

@@ -8,6 +8,8 @@
 //	GET              /api/v1/accounts/{account}/record            newest first, or the export
 //	POST             /api/v1/verifications                        is the caller who they say?
 //	POST             /api/v1/actions                              report one action, or a batch
+//	GET              /api/v1/endings                              the stream of sessions that end
+//	POST             /api/v1/endings/ack                          they are applied up to here
 //	GET              /api/openapi.json                            this, for machines
 //
 // It owns the shapes of requests and replies, who may call what, and what an
@@ -15,7 +17,8 @@
 // what is wanted there, never what was posted there, and never the text of an
 // internal error. A secret is in one reply, that of the mint.
 //
-// It decides nothing about lending (credentials does) and knows no SQL. It may
-// import credentials, audit, scopes and internal/keys of this module, and
-// never provider, internal/owner or internal/staff.
+// It decides nothing about lending (credentials does), nothing about tokens
+// (provider) and nothing about endings (revocation), and knows no SQL. It may import
+// these and what they import, and internal/web, and never internal/owner or
+// internal/staff.
 package api

@@ -18,6 +18,7 @@ const (
 	scopeMint   = "credentials.mint"
 	scopeRead   = "credentials.read" // sessions too
 	scopeRevoke = "credentials.revoke"
+	scopeVerify = "credentials.verify"
 	scopeRecord = "record.read"
 	scopeAct    = "actions.write"
 	scopeFollow = "endings.read"
@@ -33,6 +34,11 @@ const (
 // not prove anything: the mint is then forbidden. Any other error means that
 // the token could not be judged.
 var ErrOwnerToken = errors.New("the owner's ID token is not valid")
+
+// ErrActorToken is what [Handler.ActorToken] returns for an ID token that does
+// not prove who the agent is. Any other error means that it could not be
+// judged.
+var ErrActorToken = errors.New("the agent's ID token is not valid")
 
 // Caller is the client that an API token was issued to.
 type Caller struct {

@@ -22,13 +22,14 @@ const (
 )
 
 const (
-	accountPath     = "/api/v1/accounts/{account}"
-	credentialsPath = accountPath + "/credentials"
-	sessionsPath    = accountPath + "/sessions"
-	recordPath      = accountPath + "/record"
-	actionsPath     = "/api/v1/actions"
-	endingsPath     = "/api/v1/endings"
-	documentPath    = "/api/openapi.json"
+	accountPath       = "/api/v1/accounts/{account}"
+	credentialsPath   = accountPath + "/credentials"
+	sessionsPath      = accountPath + "/sessions"
+	recordPath        = accountPath + "/record"
+	verificationsPath = "/api/v1/verifications"
+	actionsPath       = "/api/v1/actions"
+	endingsPath       = "/api/v1/endings"
+	documentPath      = "/api/openapi.json"
 )
 
 // Mount puts the API below /api/ of r. It takes every path there: what else

@@ -102,21 +102,9 @@ func (h *Handler) receipts(ctx context.Context, account string, list []credentia
 func (h *Handler) endSession(ctx context.Context, in *sessionInput) (*struct{}, error) {
 	account, err := h.account(ctx, in.Account)
 	if err == nil {
-		err = h.end(ctx, account.ID, in.SID)
+		err = h.Sessions.EndIn(ctx, account.ID, in.SID, credentials.CauseRevoked, callerOf(ctx).mark())
 	}
 	return nil, h.notRevoked(ctx, err, "session")
-}
-
-func (h *Handler) end(ctx context.Context, account, sid string) error {
-	found, err := h.Store.Session(ctx, sid)
-	if err != nil {
-		return err
-	}
-	if found.Account.ID != account {
-		return credentials.ErrNotFound
-	}
-	_, err = h.Sessions.End(ctx, sid, credentials.CauseRevoked, callerOf(ctx).mark())
-	return err
 }
 
 // session shows a session as it is at this moment, whether or not its end has

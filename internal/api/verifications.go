@@ -13,16 +13,6 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 )
 
-const (
-	scopeVerify       = "credentials.verify"
-	verificationsPath = "/api/v1/verifications"
-)
-
-// ErrActorToken is what [Handler.ActorToken] returns for an ID token that does
-// not prove who the agent is. Any other error means that it could not be
-// judged.
-var ErrActorToken = errors.New("the agent's ID token is not valid")
-
 type verifyInput struct {
 	Key  string `header:"Idempotency-Key" maxLength:"200" doc:"A random text; the same request of the same agent, sent again with it, gives the same answer"`
 	Body verifyBody

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +18,10 @@ import (
 	"github.com/valetkey/valetkey/internal/api"
 	people "github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
-	"github.com/valetkey/valetkey/internal/signin/signintest"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/scopes"
 )
 
@@ -42,7 +42,7 @@ type world struct {
 	served  http.Handler
 	callers map[string]api.Caller
 	corp    *people.OIDC // the agents' company, where a test has one
-	log     *signintest.Log
+	log     *testkit.Log
 }
 
 // onEach runs f against the API on each engine.
@@ -59,14 +59,11 @@ func onSQLite(t *testing.T) *world {
 
 func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	must(t, keys.InitSecrets(path))
-	secrets, err := keys.LoadSecrets(path)
-	must(t, err)
+	secrets := keystest.Secrets(t)
 	kept, err := store.Open(context.Background(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true})
 	must(t, err)
 	t.Cleanup(kept.Close)
-	w := &world{T: t, dsn: dsn, store: kept, secrets: secrets, callers: clients(), log: &signintest.Log{}}
+	w := &world{T: t, dsn: dsn, store: kept, secrets: secrets, callers: clients(), log: &testkit.Log{}}
 	w.api = &api.Handler{
 		Minter:       &credentials.Minter{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper()), Catalogue: catalogue(t), Policies: policies()},
 		Redeemer:     &credentials.Redeemer{Store: kept, Hasher: credentials.NewHasher(secrets.Pepper())},

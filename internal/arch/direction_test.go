@@ -74,7 +74,7 @@ const engine = "github.com/zitadel/oidc/v3/pkg/op"
 
 // testsOnly lists packages that no program may contain but the bench, which
 // starts what tests start.
-var testsOnly = []string{"internal/store/storetest", "internal/testkit", "guard/guardtest"}
+var testsOnly = []string{"internal/store/storetest", "internal/keys/keystest", "internal/testkit", "guard/guardtest"}
 
 // listed is what `go list` says of one package; test files count for nothing.
 type listed struct {

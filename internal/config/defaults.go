@@ -3,7 +3,7 @@ package config
 // fillDefaults sets the defaults that depend on other keys. Those that do not
 // are in the struct tags.
 func (c *Config) fillDefaults(w *walker) {
-	if c.DatabaseDirect.IsZero() {
+	if c.DatabaseDirect.isZero() {
 		c.DatabaseDirect = c.Database
 	}
 	for i := range c.Owners {

@@ -91,7 +91,7 @@ func (k checker) addresses() {
 	if c.Metrics != "" && c.Metrics == c.Listen {
 		k.bad("metrics", "is the same as listen; choose another port, or remove the key to serve /metrics on listen")
 	}
-	if c.Database.IsZero() {
+	if c.Database.isZero() {
 		k.bad("database", "is empty; write sqlite:FILE or a postgres:// URL")
 	}
 	if k.has("database_direct") && c.DatabaseDirect != c.Database {

@@ -60,8 +60,8 @@ type Database struct {
 	Postgres Secret
 }
 
-// IsZero tells whether no database is named.
-func (d Database) IsZero() bool { return d == Database{} }
+// isZero tells whether no database is named.
+func (d Database) isZero() bool { return d == Database{} }
 
 func (d *Database) decodeNode(w *walker, p place) {
 	t, ok := w.text(p)

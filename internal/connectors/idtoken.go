@@ -11,20 +11,19 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/valetkey/valetkey/internal/keys"
 )
 
 // maxTokenAge is how old an ID token may be when it stands for a person's
 // presence.
 const maxTokenAge = 5 * time.Minute
 
-// Bounds of a token before it is parsed, in bytes. What a client hands in is
-// held to what every JWT here is. What the issuer hands over on the broker's
-// own connection names every group that a person is in, which nobody outside
-// can make longer.
-const (
-	maxToken    = 8 << 10
-	maxOwnToken = 64 << 10
-)
+// maxOwnToken bounds a token that the issuer hands over on the broker's own
+// connection, in bytes. It names every group that a person is in, which nobody
+// outside can make longer. What a client hands in is held to keys.MaxToken, as
+// every JWT here is.
+const maxOwnToken = 64 << 10
 
 // maxSubject bounds a sub, in bytes (OpenID Connect Core 1.0, section 2).
 const maxSubject = 255
@@ -68,7 +67,7 @@ func (o *OIDC) Actor(ctx context.Context, audience, raw string) (Proof, error) {
 
 // recent verifies a token that somebody else brings.
 func (o *OIDC) recent(ctx context.Context, audience, raw string) (idToken, error) {
-	if len(raw) > maxToken {
+	if len(raw) > keys.MaxToken {
 		return idToken{}, fmt.Errorf("%w: it is too long", ErrIDToken)
 	}
 	token, err := o.verify(ctx, audience, raw)
@@ -165,7 +164,7 @@ func IssuerOf(raw string) string {
 	var said struct {
 		Issuer string `json:"iss"`
 	}
-	if len(raw) > maxToken || !isIDToken(raw) || !part(raw, 1, &said) {
+	if len(raw) > keys.MaxToken || !isIDToken(raw) || !part(raw, 1, &said) {
 		return ""
 	}
 	return said.Issuer

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/valetkey/valetkey/internal/keys"
 )
 
 // TestVerifyARealToken takes the ID token of a sign-in at an issuer that nobody
@@ -101,7 +103,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"cut":                   good[:len(good)-4],
 		"two parts":             parts[0] + "." + parts[1],
 		"a million dots":        strings.Repeat(".", 1_000_000),
-		"too long":              i.sign(t, "", with("padding", strings.Repeat("x", maxToken))),
+		"too long":              i.sign(t, "", with("padding", strings.Repeat("x", keys.MaxToken))),
 		"nothing":               "",
 		"no JSON":               "bm8.bm8.bm8",
 	} {
@@ -183,7 +185,7 @@ func TestActor(t *testing.T) {
 		{"another issuer", map[string]any{"iss": "https://elsewhere.example"}, ErrIDToken},
 		{"no subject", map[string]any{"sub": nil}, ErrIDToken},
 		{"another group", map[string]any{"groups": "sales"}, ErrNotAllowed},
-		{"a long one", map[string]any{"padding": strings.Repeat("x", maxToken)}, ErrIDToken},
+		{"a long one", map[string]any{"padding": strings.Repeat("x", keys.MaxToken)}, ErrIDToken},
 	} {
 		h := newHostile(t)
 		h.changes = map[string]any{"aud": "console"}
@@ -221,7 +223,7 @@ func TestIssuerOf(t *testing.T) {
 	good := h.token(h.claims())
 	for name, token := range map[string]string{
 		"nothing": "", "rubbish": "rubbish", "no JSON": "bm8.bm8.bm8", "dots": strings.Repeat(".", 1_000_000), "cut": good[:20],
-		"long": good + strings.Repeat("x", maxToken), "no text": unsigned(t, map[string]any{"iss": 1}),
+		"long": good + strings.Repeat("x", keys.MaxToken), "no text": unsigned(t, map[string]any{"iss": 1}),
 		"an access token": signWith(t, jose.ES256, h.key, "at+jwt", h.claims()),
 	} {
 		if got := IssuerOf(token); got != "" {

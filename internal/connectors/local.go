@@ -88,7 +88,7 @@ func (l *Local) Password(ctx context.Context, address, username, password string
 	if len(username) > maxUsername {
 		return Person{}, false, ErrNoSignIn
 	}
-	if !l.Tries.Take(address, l.ID+"/"+username) {
+	if !l.Tries.take(address, l.ID+"/"+username) {
 		return Person{}, false, ErrTooMany
 	}
 	p, known := l.find(username)
@@ -100,7 +100,7 @@ func (l *Local) Password(ctx context.Context, address, username, password string
 	if err == nil && (!right || !known) {
 		return Person{}, false, ErrNoSignIn
 	}
-	l.Tries.GiveBack(address, l.ID+"/"+username)
+	l.Tries.giveBack(address, l.ID+"/"+username)
 	if err != nil {
 		return Person{}, false, err
 	}
@@ -119,7 +119,7 @@ const (
 // Code checks the one-time code of somebody whose password was right. Each code
 // is good once.
 func (l *Local) Code(ctx context.Context, address, username, code string) (Person, error) {
-	if !l.Tries.Take(address, l.ID+"/"+username) {
+	if !l.Tries.take(address, l.ID+"/"+username) {
 		return Person{}, ErrTooMany
 	}
 	p, known := l.find(username)
@@ -133,7 +133,7 @@ func (l *Local) Code(ctx context.Context, address, username, code string) (Perso
 			}
 			first, err := l.OTP.UseOTP(ctx, l.subject(p), at.Unix()/otpStep)
 			if err != nil || first {
-				l.Tries.GiveBack(address, l.ID+"/"+username)
+				l.Tries.giveBack(address, l.ID+"/"+username)
 				return p, err
 			}
 		}

@@ -3,7 +3,6 @@ package connectors
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,7 +14,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/valetkey/valetkey/credentials"
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
@@ -48,15 +47,7 @@ func (c *clock) add(d time.Duration) { c.micros.Add(d.Microseconds()) }
 // rule allows, on a real database.
 func team(t *testing.T) (*Local, *clock) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := store.Open(t.Context(), store.Options{DSN: storetest.SQLite(t), Secrets: secrets, Migrate: true})
+	s, err := store.Open(t.Context(), store.Options{DSN: storetest.SQLite(t), Secrets: keystest.Secrets(t), Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,9 +36,9 @@ type window struct {
 	until time.Time
 }
 
-// Take reserves a try before anything is compared; false means that there is
+// take reserves a try before anything is compared; false means that there is
 // none left. A try that turned out right is given back.
-func (t *Tries) Take(address, name string) bool {
+func (t *Tries) take(address, name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now, address := t.Now(), network(address)
@@ -55,8 +55,8 @@ func (t *Tries) Take(address, name string) bool {
 	return true
 }
 
-// GiveBack returns a try that was no failure.
-func (t *Tries) GiveBack(address, name string) {
+// giveBack returns a try that was no failure.
+func (t *Tries) giveBack(address, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	giveBack(t.pairs, name+"\x00"+network(address))

@@ -139,9 +139,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	c := newClock()
 	tries := &Tries{Now: c.now}
 	for i := range maxKept + 100 {
-		tries.Take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), fmt.Sprint("name", i))
+		tries.take(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), fmt.Sprint("name", i))
 		if i >= maxKept {
-			tries.Take("10.255.255.255", "the last")
+			tries.take("10.255.255.255", "the last")
 		}
 	}
 	if len(tries.names) > maxKept || len(tries.addresses) > maxKept {
@@ -151,7 +151,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error("a name that fails at this moment is forgotten")
 	}
 	c.add(addressWindow)
-	tries.Take(here, "another")
+	tries.take(here, "another")
 	if len(tries.names) != 1 || len(tries.addresses) != 1 {
 		t.Errorf("after their time %d names and %d addresses are kept", len(tries.names), len(tries.addresses))
 	}
@@ -177,11 +177,11 @@ func TestAddressesOfOneSubscriber(t *testing.T) {
 	}
 	tries := &Tries{Now: newClock().now}
 	for i := range addressLimit {
-		if !tries.Take(fmt.Sprintf("2001:db8::%x", i+1), fmt.Sprint("name", i)) {
+		if !tries.take(fmt.Sprintf("2001:db8::%x", i+1), fmt.Sprint("name", i)) {
 			t.Fatalf("try %d is refused", i)
 		}
 	}
-	if tries.Take("2001:db8::ffff", "another") {
+	if tries.take("2001:db8::ffff", "another") {
 		t.Error("another address of the same /64 has tries of its own")
 	}
 }

@@ -130,7 +130,7 @@ func (w *World) Build(now func() time.Time, log *slog.Logger) ([]Site, error) {
 func (w *World) customersIssuer(now func() time.Time) *Issuer {
 	return &Issuer{URL: w.docs.URL() + customersPath, Name: "Northwind account", Cookie: "northwind-account", People: Customers(), Now: now,
 		Clients: []Client{{ID: "valetkey", Name: "Support access", Secret: w.secrets.Customers,
-			RedirectURIs: []string{w.BrokerURL + "/support-access/sign-in/return/customers"}}}}
+			RedirectURIs: []string{w.OwnersReturn}}}}
 }
 
 func (w *World) staffIssuer(now func() time.Time) *Issuer {

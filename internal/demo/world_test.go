@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ type house struct {
 	docs   *Docs
 	broker *exec.Cmd
 	file   string // the broker's configuration
-	heard  *logs
+	heard  *testkit.Log
 	more   string // of the configuration
 }
 
@@ -56,7 +55,7 @@ func start(t *testing.T) *house {
 // startWith starts a broker with more in its configuration.
 func startWith(t *testing.T, more string) *house {
 	t.Helper()
-	h := &house{t: t, heard: &logs{}, more: more}
+	h := &house{t: t, heard: &testkit.Log{}, more: more}
 	world, err := Open(0)
 	if err != nil {
 		t.Fatal(err)
@@ -323,21 +322,3 @@ func (h *house) enter(b *browser, pin string) {
 }
 
 func (h *house) url(path string) string { return h.world.docs.URL() + path }
-
-// logs is what is said, by several at once.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}

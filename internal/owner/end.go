@@ -37,15 +37,7 @@ func (h *Handler) revoke(w http.ResponseWriter, r *http.Request, p person) {
 
 // end ends one visit. A login that has uses left opens another.
 func (h *Handler) end(w http.ResponseWriter, r *http.Request, p person) {
-	sid := r.PostForm.Get("sid")
-	s, err := h.Sessions.Store.Session(r.Context(), sid)
-	if err == nil && s.Account.ID != p.Account.ID {
-		err = credentials.ErrNotFound
-	}
-	if err == nil {
-		_, err = h.Sessions.End(r.Context(), sid, credentials.CauseRevoked, p.mark())
-	}
-	h.told(w, r, p, "ended", err)
+	h.told(w, r, p, "ended", h.Sessions.EndIn(r.Context(), p.Account.ID, r.PostForm.Get("sid"), credentials.CauseRevoked, p.mark()))
 }
 
 // told tells how it went.

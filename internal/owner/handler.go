@@ -149,6 +149,5 @@ func (h *Handler) failed(ctx context.Context, path string, err error) {
 
 // onward leads from a form, or a sign-in, to the page that tells what was done.
 func (h *Handler) onward(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, templates.OwnerPath, http.StatusSeeOther)
+	web.Onward(w, r, templates.OwnerPath)
 }

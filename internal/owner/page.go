@@ -101,7 +101,7 @@ func (h *Handler) read(ctx context.Context, p person) (templates.Access, error) 
 // lent is a credential as the page shows it.
 func (h *Handler) lent(p person, c credentials.Credential) templates.Lent {
 	return templates.Lent{
-		ID: c.ID, Name: h.policyName(c.Policy), PIN: c.Kind == credentials.PIN, Email: c.Email, Ticket: c.Ticket, Contact: c.Contact,
+		ID: c.ID, Name: h.Minter.PolicyName(c.Policy), PIN: c.Kind == credentials.PIN, Email: c.Email, Ticket: c.Ticket, Contact: c.Contact,
 		By: h.you(p, c.Minter.Key(), c.Minter.Name), MadeAt: c.MadeAt, RedeemBy: c.RedeemBy, Wrong: c.Wrong, Tries: c.Tries, Can: h.labels(c.Scopes),
 	}
 }
@@ -109,7 +109,7 @@ func (h *Handler) lent(p person, c credentials.Credential) templates.Lent {
 // visitOf is a live session as the page shows it.
 func (h *Handler) visitOf(v credentials.Visit, usable []credentials.Credential, events timeline) templates.Visit {
 	out := templates.Visit{
-		SID: v.ID, With: h.policyName(v.Policy), Email: v.Email, Reason: cmp.Or(v.Reason, v.Ticket), Can: h.labels(v.Scopes), Since: v.OpenedAt, EndsAt: v.EndsAt,
+		SID: v.ID, With: h.Minter.PolicyName(v.Policy), Email: v.Email, Reason: cmp.Or(v.Reason, v.Ticket), Can: h.labels(v.Scopes), Since: v.OpenedAt, EndsAt: v.EndsAt,
 	}
 	if v.Agent != nil {
 		out.Agent, out.Proof = v.Agent.Name, h.Connectors[v.Agent.Connector]
@@ -133,13 +133,6 @@ func (h *Handler) labels(names []string) (out []string) {
 		out = append(out, h.Catalogue.Label(name))
 	}
 	return out
-}
-
-func (h *Handler) policyName(id string) string {
-	if policy, is := h.Minter.Policy(id); is {
-		return policy.Name
-	}
-	return id // it is in the configuration no more
 }
 
 func (h *Handler) app(id string) string { return cmp.Or(h.Apps[id], id) }

@@ -47,7 +47,7 @@ func open(e audit.Entry, agents map[string]string) entry {
 // nothing, such as the renewal of a token.
 func (h *Handler) sentence(p person, x entry) (templates.Event, bool) {
 	out := templates.Event{At: x.At, Who: x.agent}
-	policy := h.policyName(x.Facts["policy"])
+	policy := h.Minter.PolicyName(x.Facts["policy"])
 	switch x.Kind {
 	case credentials.RecordMinted:
 		out.Who, out.Text = h.minter(p, x), "made a "+policy+ifAny(", ticket ", x.personal["ticket"])
@@ -173,13 +173,13 @@ func refusedTry(facts map[string]string) string {
 	switch state := dead[credentials.State(why)]; {
 	case state != "":
 		return "tried a " + what + " that " + state
-	case why == "limit", why == "paused":
+	case why == credentials.WhyLimit, why == credentials.WhyPaused:
 		return "was not let in: too many wrong tries"
-	case why == "suspended":
+	case why == credentials.WhySuspended:
 		return "was not let in: their support sign-in is suspended"
-	case why == "ticket":
+	case why == credentials.WhyTicket:
 		return "had the right " + what + " but did not name your ticket"
-	case why == "no match":
+	case why == credentials.WhyNoMatch:
 		return "tried a wrong " + what
 	}
 	return "was not let in"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/templates"
@@ -113,7 +114,7 @@ func TestOwnersOfAnIssuer(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
 	issuer := signintest.NewIssuer(t, w.clock.Now)
 	w.pages.Door.Connectors = []connectors.Connector{&connectors.OIDC{ID: "customers", Name: "Northwind account", Issuer: issuer.URL, ClientID: "valetkey",
-		ClientSecret: credentials.NewSecret("x"), Scopes: []string{"openid"}, RedirectURI: w.server.URL + w.pages.Door.ReturnPath("customers"), Now: w.clock.Now,
+		ClientSecret: credentials.NewSecret("x"), Scopes: []string{"openid"}, RedirectURI: w.server.URL + signin.ReturnPath(w.pages.Door.Path, "customers"), Now: w.clock.Now,
 		Allow: []credentials.ClaimRule{{Claim: "role", Values: []string{"owner", "user"}}}, Keep: []string{"role"},
 		Account: connectors.AccountClaims{ID: "account_id", Name: "account_name", Handle: "account_number"}}}
 	is := func(sub, role, account string) {

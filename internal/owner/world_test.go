@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,10 +15,12 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/scopes"
 	"github.com/valetkey/valetkey/templates"
@@ -32,7 +33,7 @@ type world struct {
 	t      *testing.T
 	dsn    string
 	clock  *clock
-	log    *signintest.Log
+	log    *testkit.Log
 	tape   signintest.Tape
 	store  *store.Store
 	faults *signintest.Faults // what the pages see of the store
@@ -54,16 +55,10 @@ func (c *clock) Add(d time.Duration) { c.ahead.Add(int64(d)) }
 
 func newWorld(t *testing.T, dsn string) *world {
 	t.Helper()
-	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &signintest.Log{}}
+	w := &world{t: t, dsn: dsn, clock: &clock{}, log: &testkit.Log{}}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secrets := keystest.Secrets(t)
+	var err error
 	if w.store, err = store.Open(t.Context(), store.Options{DSN: dsn, Secrets: secrets, Migrate: true, Now: w.clock.Now, Log: log,
 		Access: 5 * time.Minute, Clients: map[string]store.Client{"docs": {Enforces: credentials.ByGuard}}}); err != nil {
 		t.Fatal(err)

@@ -89,7 +89,7 @@ func TestWhatIsAsked(t *testing.T) {
 			}
 			seen[q.Get(name)] = true
 		}
-		if q.Get("redirect_uri") != h.url(h.agents.ReturnPath("corp")) || q.Has("prompt") || q.Has("max_age") {
+		if q.Get("redirect_uri") != h.url(signin.ReturnPath(agentsPath, "corp")) || q.Has("prompt") || q.Has("max_age") {
 			t.Errorf("the issuer is asked %v", q)
 		}
 	}

@@ -58,12 +58,12 @@ type Errand struct {
 func (d *Door) Mount(r *mux.Router, own func(http.Handler) http.Handler) {
 	r.Handle(d.Path+"/local", own(d.posted(d.password))).Methods(http.MethodPost)
 	r.Handle(d.Path+"/code", own(d.posted(d.code))).Methods(http.MethodPost)
-	r.HandleFunc(d.Path+"/return/{connector}", d.back).Methods(http.MethodGet)
+	r.HandleFunc(ReturnPath(d.Path, "{connector}"), d.back).Methods(http.MethodGet)
 }
 
-// ReturnPath is where an issuer sends people back to: the path of the
-// redirect_uri that is registered for the connector there.
-func (d *Door) ReturnPath(connector string) string { return d.Path + "/return/" + connector }
+// ReturnPath is where an issuer sends people back to whose door is at a path: the
+// path of the redirect_uri that is registered for the connector there.
+func ReturnPath(door, connector string) string { return door + "/return/" + connector }
 
 // posted opens the errand of a form.
 func (d *Door) posted(next func(http.ResponseWriter, *http.Request, Errand)) http.HandlerFunc {

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,10 +16,12 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -46,7 +47,7 @@ type errand struct {
 type house struct {
 	t      *testing.T
 	clock  *signintest.Clock
-	log    *signintest.Log
+	log    *testkit.Log
 	tape   signintest.Tape
 	issuer *signintest.Issuer
 	server *httptest.Server
@@ -71,16 +72,8 @@ type population struct {
 // "corp" of agents and "customers" of owners.
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), log: &signintest.Log{}}
+	h := &house{t: t, clock: signintest.NewClock(), log: &testkit.Log{}, keys: keystest.Secrets(t)}
 	h.issuer = signintest.NewIssuer(t, h.clock.Now)
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if h.keys, err = keys.LoadSecrets(path); err != nil {
-		t.Fatal(err)
-	}
 	h.server = httptest.NewUnstartedServer(nil)
 	set, err := templates.New(templates.Brand{Product: "Northwind Docs"})
 	if err != nil {
@@ -108,7 +101,7 @@ func (h *house) url(path string) string { return "http://" + h.server.Listener.A
 // oidc is how people sign in at the house's issuer.
 func (h *house) oidc(id, at string) *connectors.OIDC {
 	return &connectors.OIDC{ID: id, Name: "Northwind SSO", Issuer: h.issuer.URL, ClientID: "valetkey", ClientSecret: credentials.NewSecret("x"),
-		Scopes: []string{"openid"}, RedirectURI: h.url(at + "/return/" + id), MaxAge: 15 * time.Minute, Now: h.clock.Now,
+		Scopes: []string{"openid"}, RedirectURI: h.url(signin.ReturnPath(at, id)), MaxAge: 15 * time.Minute, Now: h.clock.Now,
 		Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}}}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/templates"
 )
 
@@ -33,7 +34,7 @@ func (d *Door) Renew(w http.ResponseWriter, r *http.Request, e Errand, p connect
 		d.Log.WarnContext(r.Context(), "a sign-in could not be renewed", "connector", c.ID, "error", err)
 		return false
 	}
-	onward(w, r, to)
+	web.Onward(w, r, to)
 	return true
 }
 
@@ -46,7 +47,7 @@ func (d *Door) leave(w http.ResponseWriter, r *http.Request, e Errand, c *connec
 	case err != nil:
 		d.unreachable(w, r, c, err)
 	default:
-		onward(w, r, to)
+		web.Onward(w, r, to)
 	}
 }
 
@@ -61,12 +62,6 @@ func (d *Door) way(r *http.Request, e Errand, c *connectors.OIDC, ask connectors
 		return "", errTooLong
 	}
 	return c.URL(r.Context(), trip, state)
-}
-
-func onward(w http.ResponseWriter, r *http.Request, to string) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // back is where the issuer sends the browser.

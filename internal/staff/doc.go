@@ -5,6 +5,7 @@
 //	GET  /sign-in      the same request again, after a detour
 //	POST /sign-in/local, /sign-in/code       local people
 //	POST /redeem       account and PIN, or email and password
+//	POST /verify       account and PIN, to hear who is calling; GET /verified says it
 //	GET  /summary      what is about to be entered
 //	POST /enter        → provider.Finish
 //	POST /cancel, /sign-out

@@ -68,7 +68,7 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request, a provider.Requ
 	agent, _ := h.agent(r, a.Browser)
 	s, err := h.here(r.Context(), r, a.Browser, agent)
 	if err == nil && s != nil {
-		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseCancelled, markOf(s.Agent))
+		err = h.Sessions.End(r.Context(), s.ID, credentials.CauseCancelled, markOf(s.Agent))
 	}
 	switch {
 	case err != nil:

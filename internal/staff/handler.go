@@ -89,12 +89,7 @@ func (h *Handler) withRequest(next page) http.HandlerFunc {
 // leads to no company's sign-in by itself: browsers apply the form's policy to
 // every redirect that follows it.
 func (h *Handler) again(w http.ResponseWriter, r *http.Request, a provider.Request) {
-	h.onward(w, r, "/sign-in?connector="+signin.NoConnector+"&r="+url.QueryEscape(a.Sealed))
-}
-
-func (h *Handler) onward(w http.ResponseWriter, r *http.Request, to string) {
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	web.Onward(w, r, "/sign-in?connector="+signin.NoConnector+"&r="+url.QueryEscape(a.Sealed))
 }
 
 // show writes a page of this request.

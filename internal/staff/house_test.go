@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +14,12 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 	"github.com/valetkey/valetkey/internal/store"
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/scopes"
@@ -41,7 +42,7 @@ type house struct {
 	minter  *credentials.Minter
 	handler *Handler
 	server  *httptest.Server
-	log     *signintest.Log
+	log     *testkit.Log
 
 	tape signintest.Tape // everything that was answered
 
@@ -55,16 +56,10 @@ func newHouse(t *testing.T) *house {
 
 func newHouseOn(t *testing.T, dsn string) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &signintest.Log{}}
+	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &testkit.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	secrets := keystest.Secrets(t)
+	var err error
 	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.Now, Log: log}); err != nil {
 		t.Fatal(err)
 	}

@@ -40,17 +40,13 @@ const outByHand = "Go back to the app and sign out there again, or end the acces
 
 // askToLeave asks. What the page names is what ends, and no more.
 func (h *Handler) askToLeave(w http.ResponseWriter, r *http.Request, a provider.Logout, mine, theirs *credentials.Session) {
-	p := templates.Leave{Client: h.app(a), Astray: a.Astray, Elsewhere: theirs != nil}
+	var open []credentials.Session
 	for _, s := range []*credentials.Session{mine, theirs} {
-		if s == nil {
-			continue
-		}
-		a.Ends = append(a.Ends, s.ID)
-		if !slices.Contains(p.Accounts, s.Account.Name) {
-			p.Accounts = append(p.Accounts, s.Account.Name)
+		if s != nil {
+			open, a.Ends = append(open, *s), append(a.Ends, s.ID)
 		}
 	}
-	p.Request = h.Provider.SealLogout(a)
+	p := templates.Leave{Client: h.app(a), Astray: a.Astray, Elsewhere: theirs != nil, Accounts: names(open), Request: h.Provider.SealLogout(a)}
 	status := http.StatusOK
 	if a.Astray {
 		status = http.StatusBadRequest
@@ -99,7 +95,7 @@ func (h *Handler) leaveAll(w http.ResponseWriter, r *http.Request, a provider.Lo
 	var held string
 	h.Cookies.Get(r, cookieSession, a.Browser, &held)
 	for _, s := range sessions {
-		if _, err := h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent)); err != nil {
+		if err := h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent)); err != nil {
 			h.notOut(w, r, err)
 			return
 		}
@@ -145,8 +141,8 @@ func (h *Handler) app(a provider.Logout) string {
 	return ""
 }
 
-func names(sessions []credentials.Session) []string {
-	var out []string
+// names are the accounts of the sessions, each once.
+func names(sessions []credentials.Session) (out []string) {
 	for _, s := range sessions {
 		if !slices.Contains(out, s.Account.Name) {
 			out = append(out, s.Account.Name)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -36,7 +37,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request, a provider.Requ
 	}
 	h.leave(r, a, agent, s)
 	h.Cookies.Put(w, cookieSession, a.Browser, s.ID, sessionLife)
-	h.onward(w, r, "/summary?r="+url.QueryEscape(a.Sealed))
+	web.Onward(w, r, "/summary?r="+url.QueryEscape(a.Sealed))
 }
 
 // mayTry returns who is about to try a credential. Where their proof is missing
@@ -73,7 +74,7 @@ func attempt(a provider.Request, f url.Values) string {
 func (h *Handler) leave(r *http.Request, a provider.Request, agent *credentials.Agent, entered credentials.Session) {
 	before, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && before != nil && before.ID != entered.ID {
-		_, err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(agent))
+		err = h.Sessions.End(r.Context(), before.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.Log.ErrorContext(r.Context(), "the session before could not be ended; it ends by itself", "error", err)

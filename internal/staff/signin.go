@@ -7,6 +7,7 @@ import (
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
 	"github.com/valetkey/valetkey/internal/signin"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -74,12 +75,12 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request, e signin.Errand
 		return
 	}
 	h.Door.Remember(w, e.Browser, p)
-	h.onward(w, r, "/sign-in?r="+url.QueryEscape(e.Request))
+	web.Onward(w, r, "/sign-in?r="+url.QueryEscape(e.Request))
 }
 
 // unrenewed goes on with the proof there is, or asks for a new one.
 func (h *Handler) unrenewed(w http.ResponseWriter, r *http.Request, e signin.Errand) {
-	h.onward(w, r, "/sign-in?renewed=no&r="+url.QueryEscape(e.Request))
+	web.Onward(w, r, "/sign-in?renewed=no&r="+url.QueryEscape(e.Request))
 }
 
 // signOut ends the session of this browser and forgets the agent. Nobody is
@@ -88,7 +89,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, a provider.Req
 	agent, _ := h.agent(r, a.Browser)
 	s, err := h.held(r.Context(), r, a.Browser)
 	if err == nil && s != nil {
-		_, err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
+		err = h.Sessions.End(r.Context(), s.ID, credentials.CauseSignedOut, markOf(agent))
 	}
 	if err != nil {
 		h.unavailable(w, r, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/connectors"
+	"github.com/valetkey/valetkey/internal/signin"
 	"github.com/valetkey/valetkey/internal/signin/signintest"
 )
 
@@ -21,7 +22,7 @@ func (h *house) corp(ids ...string) *signintest.Issuer {
 	for _, id := range ids {
 		h.handler.Door.Connectors = append(h.handler.Door.Connectors, &connectors.OIDC{ID: id, Name: "Northwind " + id, Issuer: issuer.URL,
 			ClientID: "valetkey", ClientSecret: credentials.NewSecret("x"), Scopes: []string{"openid"}, MaxAge: 15 * time.Minute, Now: h.clock.Now,
-			RedirectURI: h.server.URL + h.handler.Door.ReturnPath(id), Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}}})
+			RedirectURI: h.server.URL + signin.ReturnPath(h.handler.Door.Path, id), Allow: []credentials.ClaimRule{{Claim: "groups", Values: []string{"support"}}}})
 	}
 	return issuer
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/web"
 	"github.com/valetkey/valetkey/provider"
 	"github.com/valetkey/valetkey/templates"
 )
@@ -25,7 +26,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request, a provider.Requ
 		h.notRedeemed(w, r, a, agent, err)
 		return
 	}
-	h.onward(w, r, "/verified?r="+url.QueryEscape(a.Sealed)+"&v="+h.Answers.SealJSON(v, a.Browser+agent.Key()))
+	web.Onward(w, r, "/verified?r="+url.QueryEscape(a.Sealed)+"&v="+h.Answers.SealJSON(v, a.Browser+agent.Key()))
 }
 
 // verified shows the answer to the agent who asked, in the browser they asked

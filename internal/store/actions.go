@@ -85,8 +85,7 @@ func (t *tx) act(a credentials.Action, session credentials.Session, ended *crede
 			return err
 		}
 	}
-	_, err = t.record(account, credentials.DraftAction(a, session.AgentKey(), why))
-	return err
+	return t.record(account, credentials.DraftAction(a, session.AgentKey(), why))
 }
 
 // actedBefore answers a repeated id as it was answered first. An action that

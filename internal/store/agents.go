@@ -47,7 +47,7 @@ func (t *tx) suspend(agent string, suspended bool, by credentials.Mark) error {
 	if _, err := t.exec(suspendAgent, agent, at); err != nil {
 		return err
 	}
-	if _, err := t.record(itself, credentials.DraftSuspension(agent, suspended, by)); err != nil {
+	if err := t.record(itself, credentials.DraftSuspension(agent, suspended, by)); err != nil {
 		return err
 	}
 	if suspended {

@@ -68,7 +68,7 @@ func (t *tx) endEach(live []credentials.Session, cause credentials.Cause, by cre
 	var entries, people [][]any
 	for _, s := range live {
 		s.EndedAt, s.Cause = t.now, cause
-		_, entry, about, err := t.chain(s.Account.ID, credentials.DraftEnded(s, by))
+		entry, about, err := t.chain(s.Account.ID, credentials.DraftEnded(s, by))
 		if err != nil {
 			return err
 		}

@@ -29,11 +29,11 @@ func (s *Store) Clock() error {
 	return nil
 }
 
-// CheckClock compares this node's clock with the database's (PostgreSQL) or
+// checkClock compares this node's clock with the database's (PostgreSQL) or
 // with the latest time that the database has seen (SQLite). While it is off,
 // verbs that mint, redeem or issue fail with credentials.ErrClock; revoking
 // still works. The error is the database's.
-func (s *Store) CheckClock(ctx context.Context) error {
+func (s *Store) checkClock(ctx context.Context) error {
 	query := readMark
 	if !s.engine.file {
 		query = databaseClock
@@ -87,7 +87,7 @@ func (s *Store) Watch(ctx context.Context, every time.Duration) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			err := s.CheckClock(ctx)
+			err := s.checkClock(ctx)
 			switch {
 			case ctx.Err() != nil:
 			case err != nil && !silent:

@@ -131,6 +131,5 @@ func (t *tx) revoke(c credentials.Credential, by credentials.Mark) error {
 		return err
 	}
 	c.State = c.StateAt(t.now)
-	_, err := t.record(c.Account, credentials.DraftRevoked(c, by))
-	return err
+	return t.record(c.Account, credentials.DraftRevoked(c, by))
 }

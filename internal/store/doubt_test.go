@@ -20,7 +20,7 @@ func TestAClockThatIsOffDecidesNothing(t *testing.T) {
 		_, _ = w.redeem(agent(1), "H-acme", "000000")
 		before := w.number(`SELECT count(*) FROM tries`)
 		w.clock.add(off)
-		if err := w.CheckClock(t.Context()); err != nil {
+		if err := w.checkClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sessions := &credentials.Sessions{Store: w.Store, Now: w.clock.now}

@@ -81,7 +81,7 @@ func (s *Store) EraseAccount(ctx context.Context, account string) (out Erased, e
 			return err
 		}
 		out.Sessions = len(t.ended)
-		if _, err = t.record(account, credentials.DraftAccountErased(byOperator)); err != nil {
+		if err = t.record(account, credentials.DraftAccountErased(byOperator)); err != nil {
 			return err
 		}
 		out.Entries, err = t.eraseAccount(account)

@@ -172,7 +172,6 @@ func (s *Store) eraseFromRecord(ctx context.Context, p person, out *Erased) erro
 			return err
 		}
 		out.Entries = int(n)
-		_, err = t.record(itself, credentials.DraftPersonErased(p.key, byOperator))
-		return err
+		return t.record(itself, credentials.DraftPersonErased(p.key, byOperator))
 	})
 }

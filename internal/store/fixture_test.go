@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/valetkey/valetkey/audit"
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
@@ -57,19 +57,6 @@ type world struct {
 	erased  bool // the record has lost personal fields
 }
 
-func newSecrets(t testing.TB) *keys.Secrets {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secrets
-}
-
 func open(t testing.TB, dsn string) *world {
 	t.Helper()
 	return openWith(t, dsn, func(o *Options) { o.Migrate = true })
@@ -78,7 +65,7 @@ func open(t testing.TB, dsn string) *world {
 // openWith opens a database in another way.
 func openWith(t testing.TB, dsn string, change func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, dsn: dsn, clock: &clock{}, secrets: newSecrets(t)}
+	w := &world{t: t, dsn: dsn, clock: &clock{}, secrets: keystest.Secrets(t)}
 	o := Options{DSN: dsn, Secrets: w.secrets, Now: w.clock.now}
 	change(&o)
 	s, err := Open(t.Context(), options(t, o))

@@ -34,8 +34,7 @@ func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Ses
 		if err := t.active(found); err != nil {
 			return err
 		}
-		_, err = t.record(g.Account, credentials.DraftToken(cmp.Or(g.Type, "authorization_code"), g.SID, g.Client, g.Audience, g.Scope, g.TokenID, g.Through))
-		return err
+		return t.record(g.Account, credentials.DraftToken(cmp.Or(g.Type, "authorization_code"), g.SID, g.Client, g.Audience, g.Scope, g.TokenID, g.Through))
 	})
 	if err == nil && replayed {
 		err = credentials.ErrReplayed
@@ -163,7 +162,7 @@ func (t *tx) refresh(r credentials.Refreshing, u used, found *credentials.Sessio
 		err = t.active(found)
 	}
 	if err == nil {
-		_, err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, r.Client, next.Audience, scope, r.TokenID, ""))
+		err = t.record(next.Account, credentials.DraftToken("refresh_token", next.SID, r.Client, next.Audience, scope, r.TokenID, ""))
 	}
 	return next, false, err
 }

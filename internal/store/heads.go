@@ -93,47 +93,47 @@ const (
 )
 
 // record appends an entry to the record of a held account.
-func (t *tx) record(account string, d audit.Draft) (audit.Entry, error) {
-	e, entry, about, err := t.chain(account, d)
+func (t *tx) record(account string, d audit.Draft) error {
+	entry, about, err := t.chain(account, d)
 	if err != nil {
-		return e, err
+		return err
 	}
 	if err := t.put(insertEntry, entry...); err != nil {
-		return e, err
+		return err
 	}
 	for _, person := range about {
 		if err := t.put(insertAbout, person...); err != nil {
-			return e, err
+			return err
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // chain links an entry to the record of a held account and returns the rows
 // that are to be written for it.
-func (t *tx) chain(account string, d audit.Draft) (e audit.Entry, entry []any, about [][]any, err error) {
+func (t *tx) chain(account string, d audit.Draft) (entry []any, about [][]any, err error) {
 	h := t.head(account)
 	if h == nil {
-		return e, nil, nil, fmt.Errorf("the record of %q is written without holding its head", account)
+		return nil, nil, fmt.Errorf("the record of %q is written without holding its head", account)
 	}
-	e = h.chain.Append(account, t.now, d)
+	e := h.chain.Append(account, t.now, d)
 	facts, err := json.Marshal(e.Facts)
 	if err != nil {
-		return e, nil, nil, err
+		return nil, nil, err
 	}
 	digests, err := json.Marshal(e.Digests)
 	if err != nil {
-		return e, nil, nil, err
+		return nil, nil, err
 	}
 	for _, p := range e.About {
 		fields, err := json.Marshal(p.Fields)
 		if err != nil {
-			return e, nil, nil, err
+			return nil, nil, err
 		}
 		about = append(about, []any{account, e.Seq, p.ID, p.Salt, string(fields)})
 	}
 	h.chain, h.dirty = e.Head(), true
-	return e, []any{account, e.Seq, micros(e.At), e.Kind, string(facts), string(digests), e.Prev, e.Hash}, about, nil
+	return []any{account, e.Seq, micros(e.At), e.Kind, string(facts), string(digests), e.Prev, e.Hash}, about, nil
 }
 
 // save writes the record's new end into the head row.
@@ -160,7 +160,7 @@ func (t *tx) end(s credentials.Session, cause credentials.Cause, by credentials.
 	if err := t.put(endSession, s.ID, micros(s.EndedAt), string(cause)); err != nil {
 		return s, err
 	}
-	if _, err := t.record(s.Account.ID, credentials.DraftEnded(s, by)); err != nil {
+	if err := t.record(s.Account.ID, credentials.DraftEnded(s, by)); err != nil {
 		return s, err
 	}
 	t.ended = append(t.ended, s)

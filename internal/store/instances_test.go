@@ -38,14 +38,14 @@ func TestADeadNodesInstancesRunOut(t *testing.T) {
 			t.Errorf("%d are here, %v", n, err)
 		}
 		w.clock.add(grace + 10*time.Second - time.Microsecond)
-		if w.complete(theAudience); !w.receipt(s).AppliedAt.IsZero() {
+		if w.complete(); !w.receipt(s).AppliedAt.IsZero() {
 			t.Error("the dead node's instance may still let in")
 		}
 		w.clock.add(time.Microsecond)
 		if _, err := w.Vouch(t.Context(), "node"); err != nil {
 			t.Fatal(err)
 		}
-		w.complete(theAudience)
+		w.complete()
 		if r := w.receipt(s); r.After() != grace+10*time.Second || r.Instances != 2 {
 			t.Errorf("applied after %v by %d", r.After(), r.Instances)
 		}
@@ -104,11 +104,11 @@ func TestAnotherEpochsPlaceIsNone(t *testing.T) {
 		w.end(s)
 		at, _ := w.told(0, 9)
 		w.present(here("a", at), here("b", credentials.Cursor{Epoch: "another", N: 100}))
-		if w.complete(theAudience); !w.receipt(s).AppliedAt.IsZero() {
+		if w.complete(); !w.receipt(s).AppliedAt.IsZero() {
 			t.Error("acknowledged by a place in another epoch")
 		}
 		w.present(here("b", at))
-		if w.complete(theAudience); w.receipt(s).AppliedAt.IsZero() {
+		if w.complete(); w.receipt(s).AppliedAt.IsZero() {
 			t.Error("not acknowledged")
 		}
 		w.sound()

@@ -101,8 +101,7 @@ func (s *Store) CompromisedKeys(ctx context.Context, every time.Duration, by cre
 				signing = append(signing, k.ID)
 			}
 		}
-		_, err := t.record(itself, credentials.DraftKeys(signing, true, by))
-		return err
+		return t.record(itself, credentials.DraftKeys(signing, true, by))
 	})
 	return len(plan.Drop), err
 }
@@ -114,8 +113,7 @@ func rotated(by credentials.Mark) func(*tx, keys.Plan) error {
 		if len(signing) == 0 {
 			return nil
 		}
-		_, err := t.record(itself, credentials.DraftKeys(signing, false, by))
-		return err
+		return t.record(itself, credentials.DraftKeys(signing, false, by))
 	}
 }
 

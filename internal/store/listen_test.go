@@ -1,45 +1,29 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/valetkey/valetkey/internal/store/storetest"
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // patience is how long a test waits for what must come.
 const patience = time.Minute
 
-// logged is what a store says.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
+// count is how often a log says something.
+func count(l *testkit.Log, text string) int { return strings.Count(l.String(), text) }
 
 // listening is another node that listens over a DSN, and what it logs.
-func (w *world) listening(dsn string) (*world, *logged) {
+func (w *world) listening(dsn string) (*world, *testkit.Log) {
 	w.t.Helper()
-	log := &logged{}
+	log := &testkit.Log{}
 	node := w.beside(func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -86,8 +70,8 @@ AND datname = current_database() AND pid <> pg_backend_pid()`); n != 1 {
 	node.awake("it listens again")
 	w.end(sessions[1])
 	node.awake("an ending after that")
-	if n := log.count("level=WARN"); n != 1 || log.count("is lost") != 1 {
-		t.Errorf("%d warnings: %s", n, log.text.String())
+	if n := count(log, "level=WARN"); n != 1 || count(log, "is lost") != 1 {
+		t.Errorf("%d warnings: %s", n, log)
 	}
 	if w.number(listeners) != 1 {
 		t.Errorf("%d connections listen", w.number(listeners))
@@ -142,7 +126,7 @@ func TestListeningThroughAPooler(t *testing.T) {
 		t.Errorf("heard %v, %v", heard, err)
 	}
 	node, log := w.listening(pooled)
-	for start := time.Now(); log.count("database_direct") == 0; {
+	for start := time.Now(); count(log, "database_direct") == 0; {
 		if time.Since(start) > patience {
 			t.Fatal("it says nothing")
 		}
@@ -151,7 +135,7 @@ func TestListeningThroughAPooler(t *testing.T) {
 	if at, list := node.told(0, 9); at.N != 1 || len(list) != 1 {
 		t.Errorf("it reads %+v, %v", at, list)
 	}
-	if n := log.count("level=WARN"); n != 1 {
+	if n := count(log, "level=WARN"); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
 }
@@ -161,7 +145,7 @@ func TestADatabaseThatCannotBeListenedTo(t *testing.T) {
 	t.Parallel()
 	w := open(t, storetest.Postgres(t))
 	node, log := w.listening(strings.Replace(w.dsn, "/vk_", "/none_", 1))
-	for start := time.Now(); log.count("cannot listen") == 0; {
+	for start := time.Now(); count(log, "cannot listen") == 0; {
 		if time.Since(start) > patience {
 			t.Fatal("it says nothing")
 		}
@@ -204,9 +188,9 @@ $$ BEGIN RAISE feature_not_supported USING MESSAGE = 'NOTIFY is not supported'; 
 	}
 	_ = c.Close(t.Context())
 	w := open(t, dsn)
-	log := &logged{}
+	log := &testkit.Log{}
 	node := w.beside(func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
-	if log.count("polling") != 1 {
+	if count(log, "polling") != 1 {
 		t.Error("it says nothing")
 	}
 	s := w.guests(1)[0]

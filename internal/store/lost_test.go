@@ -11,7 +11,7 @@ import (
 
 func (w *world) reads(s credentials.Session) map[string]error {
 	ctx := w.t.Context()
-	out := map[string]error{"ready": w.Ready(ctx), "clock": w.CheckClock(ctx), "sweep": w.SweepOnce(ctx)}
+	out := map[string]error{"ready": w.Ready(ctx), "clock": w.checkClock(ctx), "sweep": w.SweepOnce(ctx)}
 	_, out["session"] = w.Session(ctx, s.ID)
 	_, out["live"] = (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(ctx, s.ID)
 	_, out["salt"] = w.Salt(ctx, "acme")

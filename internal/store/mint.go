@@ -168,6 +168,5 @@ func (t *tx) mint(c *credentials.Credential, m credentials.Minting) error {
 		c.Idle.Microseconds(), c.Uses, c.UsesLeft, c.Tries, m.Verifier); err != nil {
 		return err
 	}
-	_, err := t.record(c.Account, credentials.DraftMinted(*c, replaced, m.By))
-	return err
+	return t.record(c.Account, credentials.DraftMinted(*c, replaced, m.By))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
-		secrets := newSecrets(t)
+		secrets := keystest.Secrets(t)
 		stores := make([]*Store, 4)
 		rings := make([]*keys.Ring, len(stores))
 		parallel(len(stores), func(i int) {
@@ -52,7 +53,7 @@ func TestOpenAtOnce(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	storetest.EachEmpty(t, func(t *testing.T, dsn string) {
-		secrets := newSecrets(t)
+		secrets := keystest.Secrets(t)
 		refused := func(o Options, says string) {
 			t.Helper()
 			o.DSN = dsn
@@ -78,7 +79,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		refused(Options{Secrets: newSecrets(t)}, "secrets file")
+		refused(Options{Secrets: keystest.Secrets(t)}, "secrets file")
 		if _, err := s.engine.write.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, $1)`, true); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenHidesThePassword(t *testing.T) {
 	t.Parallel()
 	for _, dsn := range []string{"postgres://user:hunter2@host:port/db", "postgres://user:hunter2@127.0.0.1:1/db"} {
-		if _, err := Open(t.Context(), Options{DSN: dsn, Secrets: newSecrets(t)}); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if _, err := Open(t.Context(), Options{DSN: dsn, Secrets: keystest.Secrets(t)}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -108,7 +109,7 @@ func TestClockBehind(t *testing.T) {
 	w.clock.add(time.Hour)
 	check := func(want error) {
 		t.Helper()
-		if err := w.CheckClock(t.Context()); err != nil {
+		if err := w.checkClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Ready(t.Context()); !errors.Is(err, want) {
@@ -145,7 +146,7 @@ func TestClockMarkLasts(t *testing.T) {
 	dsn := storetest.SQLite(t)
 	w := open(t, dsn)
 	w.clock.add(time.Hour)
-	if err := w.CheckClock(t.Context()); err != nil {
+	if err := w.checkClock(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(t.Context(), Options{DSN: dsn, Secrets: w.secrets, Now: func() time.Time { return w.clock.now().Add(-time.Minute) }})
@@ -164,7 +165,7 @@ func TestClockOff(t *testing.T) {
 	w := open(t, storetest.Postgres(t))
 	for _, off := range []time.Duration{-time.Hour, time.Hour, 0} {
 		w.clock.add(time.Since(w.clock.now()) + off)
-		if err := w.CheckClock(t.Context()); err != nil {
+		if err := w.checkClock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Ready(t.Context()); errors.Is(err, credentials.ErrClock) != (off != 0) {

@@ -62,8 +62,7 @@ func TestOperationsTakeNoMoreStatements(t *testing.T) {
 			{"an action", func() error { _, err := w.Act(ctx, action(s)); return err }, 10, 1, 2},
 			{"revocation of a login with a session, without tokens", func() error { return w.Revoke(ctx, "old", holder.Credential, byOwner) }, 15 + notice, 1, 3},
 			{"revocation by an app of its token's session", func() error {
-				_, err := (&credentials.Sessions{Store: w.Store, Now: w.clock.now}).End(ctx, s.ID, credentials.CauseSignedOut, byOwner)
-				return err
+				return (&credentials.Sessions{Store: w.Store, Now: w.clock.now}).End(ctx, s.ID, credentials.CauseSignedOut, byOwner)
 			}, 13 + notice, 1, 4},
 		} {
 			commits, statements := w.Counts()

@@ -159,6 +159,5 @@ func (t *tx) refusePassword(in credentials.PasswordTry, why error) error {
 	if in.Agent == nil && errors.As(why, &none) {
 		return nil
 	}
-	_, err := t.record(in.Account, credentials.DraftRefusedPassword(in, why))
-	return err
+	return t.record(in.Account, credentials.DraftRefusedPassword(in, why))
 }

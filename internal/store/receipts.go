@@ -184,6 +184,5 @@ func (t *tx) apply(r credentials.Receipt) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	_, err = t.record(r.Account, credentials.DraftReceipt(r))
-	return err
+	return t.record(r.Account, credentials.DraftReceipt(r))
 }

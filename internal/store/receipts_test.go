@@ -83,13 +83,13 @@ func (w *world) visit(n int) credentials.Session {
 // follow sets how apps learn of endings.
 func (w *world) follow() { w.clients = map[string]Client{"docs": {Enforces: credentials.ByGuard}} }
 
-// complete completes the receipts of an audience.
-func (w *world) complete(audience string) {
+// complete completes the receipts.
+func (w *world) complete() {
 	w.t.Helper()
 	at, _ := w.told(0, 1000)
 	for more := true; more; {
 		var err error
-		if more, err = w.CompleteReceipts(w.t.Context(), audience, at.Epoch); err != nil {
+		if more, err = w.CompleteReceipts(w.t.Context(), theAudience, at.Epoch); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -171,7 +171,7 @@ func TestAReceiptIsOfAllThatLive(t *testing.T) {
 		at, _ := w.told(0, 9)
 		applied := func(what string, want time.Duration, instances int) {
 			t.Helper()
-			w.complete(theAudience)
+			w.complete()
 			r := w.receipt(s)
 			if want == 0 && !r.AppliedAt.IsZero() || want != 0 && (r.After() != want || r.Instances != instances) {
 				t.Errorf("%s: applied %v after %v by %d, want %v by %d", what, !r.AppliedAt.IsZero(), r.After(), r.Instances, want, instances)
@@ -215,7 +215,7 @@ func TestClocksOfNodesDiffer(t *testing.T) {
 		if err := errors.Join(w.Present(t.Context(), []Instance{early}), w.Acked(t.Context(), []Instance{early})); err != nil {
 			t.Fatal(err)
 		}
-		w.complete(theAudience)
+		w.complete()
 		if r := w.receipt(s); r.AppliedAt.IsZero() || r.AppliedAt.Before(r.EndedAt) {
 			t.Errorf("%+v", r)
 		}
@@ -257,10 +257,10 @@ func TestAThousandInstances(t *testing.T) {
 		}
 		at, _ = w.told(0, 1000)
 		all := crowd(at)
-		if n := count(func() { w.present(all[1:]...); w.complete(theAudience) }); n > 20 {
+		if n := count(func() { w.present(all[1:]...); w.complete() }); n > 20 {
 			t.Errorf("%d statements while one is missing", n)
 		}
-		if n := count(func() { w.present(all[0]); w.complete(theAudience) }); n > 2*endings+2*30 {
+		if n := count(func() { w.present(all[0]); w.complete() }); n > 2*endings+2*30 {
 			t.Errorf("%d statements for %d receipts", n, endings)
 		}
 		if n := w.number(`SELECT count(*) FROM receipts WHERE state = 'applied' AND instances = $1`, many); n != endings {
@@ -279,7 +279,7 @@ func TestTwoNodesCompleteAtOnce(t *testing.T) {
 		}
 		at, _ := w.told(0, 1000)
 		w.present(here("a", at))
-		parallel(8, func(int) { w.complete(theAudience) })
+		parallel(8, func(int) { w.complete() })
 		if n := w.number(`SELECT count(*) FROM receipts WHERE state = 'applied'`); n != 30 {
 			t.Errorf("%d receipts", n)
 		}

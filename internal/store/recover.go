@@ -74,7 +74,7 @@ func (s *Store) beginEpoch(ctx context.Context) (epoch string, err error) {
 		if err := t.hold(itself); err != nil {
 			return err
 		}
-		if _, err := t.record(itself, credentials.DraftRecovered(epoch, byOperator)); err != nil {
+		if err := t.record(itself, credentials.DraftRecovered(epoch, byOperator)); err != nil {
 			return err
 		}
 		if _, err := t.exec(dropKeys); err != nil {

@@ -35,7 +35,7 @@ func (r *Rotation) Run(ctx context.Context) error {
 	tick := time.NewTicker(rotationPoll)
 	defer tick.Stop()
 	for failing := false; ; {
-		err := r.Once(ctx)
+		err := r.once(ctx)
 		if failed := err != nil && ctx.Err() == nil; failed != failing {
 			failing = failed
 			if failed {
@@ -52,9 +52,9 @@ func (r *Rotation) Run(ctx context.Context) error {
 	}
 }
 
-// Once looks whether the keys have changed, by one read of one row, and does what
+// once looks whether the keys have changed, by one read of one row, and does what
 // is due.
-func (r *Rotation) Once(ctx context.Context) error {
+func (r *Rotation) once(ctx context.Context) error {
 	if err := r.follow(ctx); err != nil {
 		return err
 	}

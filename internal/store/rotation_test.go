@@ -45,7 +45,7 @@ func (w *world) node(every time.Duration, algs ...string) *node {
 
 func (n *node) look(t testing.TB) {
 	t.Helper()
-	if err := n.job.Once(t.Context()); err != nil {
+	if err := n.job.once(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -352,7 +352,7 @@ func TestRotationFailsWhole(t *testing.T) {
 				}
 				return nil
 			}
-			err := n.job.Once(t.Context())
+			err := n.job.once(t.Context())
 			n.probe = nil
 			if err == nil {
 				if at < 10 {

@@ -79,8 +79,7 @@ func (t *tx) open(s *credentials.Session, attempt string) (first bool, err error
 			return false, err
 		}
 	}
-	_, err = t.record(s.Account.ID, credentials.DraftOpened(*s))
-	return true, err
+	return true, t.record(s.Account.ID, credentials.DraftOpened(*s))
 }
 
 const (

@@ -92,8 +92,7 @@ func (t *tx) wrong(in credentials.Settlement, why error) error {
 	if err := t.settle(in.ID, tryWrong, ""); err != nil {
 		return err
 	}
-	_, err = t.record(in.Account, credentials.DraftRefusedTry(in, why, burned))
-	return err
+	return t.record(in.Account, credentials.DraftRefusedTry(in, why, burned))
 }
 
 // spend turns a reserved try of these PINs into a wrong one. A PIN is dead when
@@ -129,8 +128,7 @@ func (t *tx) refuse(in credentials.Settlement, why error) error {
 	if err := t.giveBack(in, ""); err != nil {
 		return err
 	}
-	_, err := t.record(in.Account, credentials.DraftRefusedTry(in, why, nil))
-	return err
+	return t.record(in.Account, credentials.DraftRefusedTry(in, why, nil))
 }
 
 // giveBack returns the try to every PIN that it was reserved on.
@@ -193,8 +191,7 @@ func (t *tx) verified(in credentials.Settlement, v credentials.Verified) error {
 	if err := t.put(keepVerified, in.ID, v.Credential, micros(v.At), v.Reason); err != nil {
 		return err
 	}
-	_, err := t.record(in.Account, credentials.DraftVerified(in, v))
-	return err
+	return t.record(in.Account, credentials.DraftVerified(in, v))
 }
 
 // wrongTicket refuses a right PIN whose ticket was not named. That costs

@@ -8,8 +8,6 @@ import (
 )
 
 const (
-	// StatusBits is how many places a status list has, as a power of two.
-	StatusBits  = credentials.StatusBits
 	statusTries = credentials.StatusLists * perList
 	// perList is how often a free place is looked for in one list before the next
 	// is begun: a list that is nearly full is left alone.
@@ -21,6 +19,6 @@ const (
 func statusPlace(try int) int64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // crypto/rand.Read never returns an error
-	place := int64(binary.LittleEndian.Uint64(b[:])%(1<<StatusBits-1)) + 1
-	return int64(try/perList)<<StatusBits | place
+	place := int64(binary.LittleEndian.Uint64(b[:])%(1<<credentials.StatusBits-1)) + 1
+	return int64(try/perList)<<credentials.StatusBits | place
 }

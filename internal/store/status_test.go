@@ -15,7 +15,7 @@ func TestPlacesInTheStatusList(t *testing.T) {
 	for range 2000 {
 		for try := range statusTries {
 			place := statusPlace(try)
-			if list, in := place>>StatusBits, place&(1<<StatusBits-1); list != int64(try/perList) || in == 0 {
+			if list, in := credentials.StatusList(place); list != int64(try/perList) || in == 0 {
 				t.Fatalf("try %d: place %d of list %d", try, in, list)
 			}
 			if try == 0 {
@@ -47,7 +47,7 @@ func TestNoTwoSessionsHaveOnePlace(t *testing.T) {
 		if !w.engine.file {
 			tried-- // that was taken to be free
 		}
-		if tried != statusTries || s.StatusIndex>>StatusBits != (statusTries-1)/perList {
+		if tried != statusTries || s.StatusIndex>>credentials.StatusBits != (statusTries-1)/perList {
 			t.Errorf("place %d after %d tries", s.StatusIndex, tried)
 		}
 		w.place = func(int) int64 { return taken.StatusIndex }

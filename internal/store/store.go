@@ -98,7 +98,7 @@ func (s *Store) prepareToServe(ctx context.Context, o Options) error {
 	if err := errors.Join(s.lengthen(ctx, o.Access), s.findNotify(ctx)); err != nil {
 		return err
 	}
-	return s.CheckClock(ctx)
+	return s.checkClock(ctx)
 }
 
 // Close closes the database. Nothing may use the store afterwards.

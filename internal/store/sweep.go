@@ -58,7 +58,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		err := s.CheckClock(ctx) // it may have jumped this moment, and what is done cannot be undone
+		err := s.checkClock(ctx) // it may have jumped this moment, and what is done cannot be undone
 		if err == nil {
 			err = s.SweepOnce(ctx)
 		}
@@ -154,8 +154,7 @@ func (t *tx) lapse(account, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
-	return err
+	return t.record(account, credentials.DraftLapsedTry(agent, strings.Fields(pins), burned))
 }
 
 // pruneTokens deletes codes and refresh tokens that nothing can need any more: of

@@ -131,8 +131,7 @@ func (s *Store) reserve(ctx context.Context, try credentials.Try, account string
 			return err
 		}
 		if out.Closed, out.Left, refusal = facts.Judge(try.Digits); refusal != nil {
-			_, err := t.record(account, credentials.DraftRefusedTry(credentials.Settlement{Reservation: out}, refusal, nil))
-			return err
+			return t.record(account, credentials.DraftRefusedTry(credentials.Settlement{Reservation: out}, refusal, nil))
 		}
 		return t.reserve(&out)
 	})

@@ -1,6 +1,6 @@
 // Package testkit starts what tests of several packages need besides a database
 // (for that see internal/store/storetest): the built program, Chromium, and an
-// OpenID Provider that is not ours. It knows nothing of the broker's code, and no
+// OpenID Provider that is not ours. It keeps what they log, too. It knows nothing of the broker's code, and no
 // program may contain it. What is missing on a machine fails the test, which says
 // how to get it.
 package testkit

@@ -3,25 +3,16 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/valetkey/valetkey/internal/keys"
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 )
 
 func newCookies(t *testing.T, insecure bool) *Cookies {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "secrets")
-	if err := keys.InitSecrets(path); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := keys.LoadSecrets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Cookies{Sealer: secrets.Sealer("cookie"), Insecure: insecure}
+	return &Cookies{Sealer: keystest.Secrets(t).Sealer("cookie"), Insecure: insecure}
 }
 
 // written runs f and returns the cookies that it sets.

@@ -31,8 +31,8 @@ func (p *Pages) Write(w http.ResponseWriter, r *http.Request, status int, return
 
 // actions are the sources that forms of a page may lead to.
 func actions(returnTo string) string {
-	if origin := Origin(returnTo); origin != "" {
-		return "'self' " + origin
+	if source := origin(returnTo); source != "" {
+		return "'self' " + source
 	}
 	return "'self'"
 }
@@ -44,7 +44,7 @@ func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, to, client stri
 	for name := range values {
 		page.Values[name] = values.Get(name)
 	}
-	p.write(w, r, http.StatusOK, Origin(to), func(w io.Writer) error { return p.Set.FormPost(w, page) })
+	p.write(w, r, http.StatusOK, origin(to), func(w io.Writer) error { return p.Set.FormPost(w, page) })
 }
 
 // buffers hold pages until they are whole.
@@ -90,9 +90,9 @@ func headers(h http.Header, action string) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
-// Origin is what a content security policy calls the source of a URI: scheme
+// origin is what a content security policy calls the source of a URI: scheme
 // and host, or only the scheme of an app's own.
-func Origin(uri string) string {
+func origin(uri string) string {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil || u.Scheme == "":
@@ -103,6 +103,13 @@ func Origin(uri string) string {
 	return u.Scheme + ":"
 }
 
+// Onward leads a browser on by a GET: from a form, or to another site.
+func Onward(w http.ResponseWriter, r *http.Request, to string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
 // Fail shows an error page. text says what happened in a sentence; what to do
 // now follows from the status.
 func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text string) {
@@ -111,7 +118,7 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text st
 
 // Failure shows an error page with words of its own.
 func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, f templates.Failure) {
-	f.RequestID = RequestID(r.Context())
+	f.RequestID = requestID(r.Context())
 	p.Write(w, r, f.Status, "", func(w io.Writer) error { return p.Set.Failure(w, f) })
 }
 

@@ -27,8 +27,8 @@ func visitOf(ctx context.Context) *visit {
 	return v
 }
 
-// RequestID is the id under which this request's errors are logged.
-func RequestID(ctx context.Context) string {
+// requestID is the id under which this request's errors are logged.
+func requestID(ctx context.Context) string {
 	v := visitOf(ctx)
 	if v == nil {
 		return ""
@@ -104,7 +104,7 @@ type LogAttrs struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (l LogAttrs) Handle(ctx context.Context, record slog.Record) error {
-	if id := RequestID(ctx); id != "" {
+	if id := requestID(ctx); id != "" {
 		record.AddAttrs(slog.String("request", id))
 	}
 	return l.Handler.Handle(ctx, record)

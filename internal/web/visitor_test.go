@@ -58,8 +58,8 @@ func TestRequestIDs(t *testing.T) {
 	p, _ := newPages(t)
 	seen := map[string]bool{}
 	h := p.Visitor(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		id := RequestID(r.Context())
-		if again := RequestID(r.Context()); again != id {
+		id := requestID(r.Context())
+		if again := requestID(r.Context()); again != id {
 			t.Errorf("a request has two ids: %q and %q", id, again)
 		}
 		seen[id] = true
@@ -72,7 +72,7 @@ func TestRequestIDs(t *testing.T) {
 	if len(seen) != 3 || seen[""] || seen["of the visitor"] {
 		t.Errorf("three requests have the ids %v", seen)
 	}
-	if RequestID(t.Context()) != "" || Address(t.Context()) != "" {
+	if requestID(t.Context()) != "" || Address(t.Context()) != "" {
 		t.Error("a context without a visitor has one")
 	}
 }

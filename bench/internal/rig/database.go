@@ -77,8 +77,8 @@ type Usage struct {
 	Statements       int64         // by the broker's count
 }
 
-// Minus is what was used since.
-func (u Usage) Minus(before Usage) Usage {
+// minus is what was used since.
+func (u Usage) minus(before Usage) Usage {
 	return Usage{u.Server - before.Server, u.Database - before.Database, u.Commits - before.Commits, u.Statements - before.Statements}
 }
 

@@ -40,7 +40,7 @@ func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usa
 	}
 	elapsed := time.Since(begun)
 	own = ownProcessor() - own
-	used := usage().Minus(before)
+	used := usage().minus(before)
 	slices.Sort(took)
 	ops := float64(len(took))
 	return Measured{

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"os"
 	"slices"
@@ -41,7 +42,7 @@ func Watch(t testing.TB, dsn string) func() bool {
 // Leaks looks for secrets, by their names, in everything that was answered,
 // logged, and stored in an SQLite database that is closed by now. The answers of
 // shown, by method and path, may have them in their body.
-func Leaks(t testing.TB, secrets map[string]string, tape *Tape, log *Log, dsn string, shown ...string) {
+func Leaks(t testing.TB, secrets map[string]string, tape *Tape, log fmt.Stringer, dsn string, shown ...string) {
 	t.Helper()
 	places := map[string]string{"the log": log.String()}
 	for _, suffix := range []string{"", "-wal"} {
