@@ -124,6 +124,7 @@ func TestLaterFeaturesWarn(t *testing.T) {
 		"    secret: short\n":                                   "clients[docs].secret",
 		secret + "    require: {pkce: false}\n":                 "clients[docs].require.pkce",
 		secret + "    ssf_push_uris: ['https://a.example/e']\n": "clients[docs].ssf_push_uris",
+		secret + "    enforces: guard\n":                        "clients[docs].enforces",
 		secret + "    grants: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n": "clients[docs].grants",
 	} {
 		found := false
