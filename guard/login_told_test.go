@@ -1,8 +1,12 @@
 package guard_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -32,4 +36,66 @@ func TestTheLogSaysWhatToSetRight(t *testing.T) {
 			t.Errorf("another audience: the log has %q", said)
 		}
 	})
+}
+
+// advertises adds to what discovery says.
+type advertises struct {
+	http.RoundTripper
+	scopes []string
+}
+
+func (a advertises) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := a.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/.well-known/openid-configuration" {
+		return answer, err
+	}
+	var said map[string]any
+	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
+		return nil, err
+	}
+	said["scopes_supported"] = a.scopes
+	body, err := json.Marshal(said)
+	_ = answer.Body.Close()
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return answer, err
+}
+
+// TestAScopeThatTheBrokerHasNot is a mistake that looks to agents as if the
+// customer had lent too little.
+func TestAScopeThatTheBrokerHasNot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ has, want []string }{
+		"it has all":      {[]string{"openid", "documents.read", "documents.write"}, nil},
+		"one is mistyped": {[]string{"openid", "document.read", "documents.write"}, []string{"documents.read"}},
+		"it does not say": {nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, log := newSite(t, nil), &logs{}
+				config := s.config
+				config.HTTPClient = &http.Client{Transport: advertises{wire{s}, c.has}}
+				config.Logger = slog.New(slog.NewTextHandler(log, nil))
+				g, err := guard.New(t.Context(), config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = g.Close() })
+				l, err := guard.NewLogin(g, guard.LoginConfig{RedirectURI: siteURL + "/support/callback", Keys: [][]byte{cookieKey},
+					Scopes: []string{"documents.read", "documents.write", "offline_access"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 2 { // it is said once
+					w := httptest.NewRecorder()
+					l.Wrap(http.NewServeMux(), s.ownAuth).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/support", nil))
+					if w.Code != http.StatusSeeOther {
+						t.Fatalf("%d %s", w.Code, w.Body)
+					}
+				}
+				if n := strings.Count(log.String(), "never grants"); n != len(c.want) || n > 0 && !strings.Contains(log.String(), "scope="+c.want[0]) {
+					t.Errorf("the log has %q, want %v", log, c.want)
+				}
+			})
+		})
+	}
 }
