@@ -26,7 +26,7 @@ func TestTheLogSaysWhatToSetRight(t *testing.T) {
 		// The support page was opened at another name of the app, which has other cookies.
 		elsewhere := s.browser().callback("/support")
 		s.browser().do("GET", elsewhere).want(t, http.StatusBadRequest)
-		if said := log.String(); !strings.Contains(said, "host=docs.example") || !strings.Contains(said, "redirect_uri="+siteURL+"/support/callback") {
+		if said := log.String(); !strings.Contains(said, "at the host of RedirectURI") || !strings.Contains(said, "redirect_uri="+siteURL+"/support/callback") {
 			t.Errorf("another host: the log has %q", said)
 		}
 
@@ -92,7 +92,7 @@ func TestAScopeThatTheBrokerHasNot(t *testing.T) {
 						t.Fatalf("%d %s", w.Code, w.Body)
 					}
 				}
-				if n := strings.Count(log.String(), "never grants"); n != len(c.want) || n > 0 && !strings.Contains(log.String(), "scope="+c.want[0]) {
+				if n := strings.Count(log.String(), "to nobody"); n != len(c.want) || n > 0 && !strings.Contains(log.String(), "scope="+c.want[0]) {
 					t.Errorf("the log has %q, want %v", log, c.want)
 				}
 			})

@@ -97,12 +97,13 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// compare says in the log which scopes are asked for in vain: agents would be told
-// that they were not lent, and no customer could lend them.
+// compare says in the log which scopes are asked for in vain. Some of an app's
+// are never lent; but of one that is mistyped agents would be told that it was not
+// lent, and no customer could lend it.
 func (l *Login) compare(ctx context.Context, at *broker) {
 	for _, scope := range l.cfg.Scopes {
 		if len(at.Scopes) > 0 && scope != "offline_access" && !slices.Contains(at.Scopes, scope) {
-			l.guard.log.WarnContext(ctx, "the broker never grants a scope of LoginConfig.Scopes: look for it in the broker's configuration, and among what is never lent",
+			l.guard.log.InfoContext(ctx, "the broker grants a scope of LoginConfig.Scopes to nobody: it is never lent, or not in the broker's configuration",
 				"scope", scope)
 		}
 	}
