@@ -19,6 +19,8 @@ type broker struct {
 	EndSession    string `json:"end_session_endpoint"`
 	PAR           string `json:"pushed_authorization_request_endpoint"` // RFC 9126
 	MustPush      bool   `json:"require_pushed_authorization_requests"`
+
+	Scopes []string `json:"scopes_supported"` // what it can grant, if it says
 }
 
 // discovery asks for the endpoints when they are first needed, and again until

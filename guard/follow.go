@@ -45,7 +45,7 @@ func (g *Guard) follow(ctx context.Context) {
 		gap = true
 		// What a node tells all of its apps is the same, and when it dies they come at once.
 		wait := max(l.retry+rand.N(min(l.retry, scatter)+1), pause/2+rand.N(pause)) //nolint:gosec // jitter is no secret
-		g.log.WarnContext(ctx, "guard: the stream of endings ended, the next one is opened", "error", l.err, "in", wait)
+		g.log.WarnContext(ctx, "guard: the stream of endings ended or did not open; the next one is opened", "error", l.err, "in", wait)
 		sleep(ctx, wait)
 		pause = min(2*pause, longPause)
 	}

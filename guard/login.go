@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,7 +71,8 @@ type Login struct {
 	prover   *prover  // nil: tokens are not bound
 	csrf     *http.CrossOriginProtection
 	renewals renewals
-	style    string // path of the banner's stylesheet
+	compared sync.Once // with what the broker says it has
+	style    string    // path of the banner's stylesheet
 }
 
 // NewLogin makes the login of a web app. One guard has one login.

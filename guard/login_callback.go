@@ -27,6 +27,8 @@ func (l *Login) Callback(w http.ResponseWriter, r *http.Request) {
 		l.cookies.set(w, tripName(state), "", -1) // each is made once
 	}
 	if !begun || subtle.ConstantTimeCompare([]byte(t.State), []byte(state)) != 1 || repeats(query) {
+		l.guard.log.InfoContext(r.Context(), "a support sign-in came back that this browser did not begin; they begin where their cookies come back to, at the host of RedirectURI",
+			"redirect_uri", l.cfg.RedirectURI)
 		l.say(w, r, Notice{Status: http.StatusBadRequest, Code: "not_begun_here", Title: "This sign-in did not finish",
 			Text: "It was not begun in this browser, or it took longer than ten minutes.", Actions: l.again("")})
 		return

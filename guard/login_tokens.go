@@ -130,6 +130,8 @@ func (l *Login) entered(ctx context.Context, got tokens) (*Session, error) {
 		err = l.guard.bound(t, carried{raw: got.Access}, nil)
 	}
 	switch {
+	case errors.Is(err, errAudience):
+		return nil, fmt.Errorf("%w: Config.Audience, %q, is to be the audience of the client in the broker's configuration", err, l.guard.cfg.Audience)
 	case err != nil:
 		return nil, err
 	case t.session.ClientID != l.cfg.ClientID:

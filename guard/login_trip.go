@@ -2,6 +2,7 @@ package guard
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -72,6 +73,7 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 		l.unreachable(w, r, err)
 		return
 	}
+	l.compared.Do(func() { l.compare(r.Context(), at) })
 	t.State, t.Nonce, t.Verifier, t.At = random(), random(), random(), l.guard.wall().Unix()
 	to, err := url.Parse(at.Authorization)
 	if err != nil {
@@ -97,6 +99,18 @@ func (l *Login) depart(w http.ResponseWriter, r *http.Request, t trip, hint stri
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// compare says in the log which scopes are asked for in vain. Some of an app's
+// are never lent; but of one that is mistyped agents would be told that it was not
+// lent, and no customer could lend it.
+func (l *Login) compare(ctx context.Context, at *broker) {
+	for _, scope := range l.cfg.Scopes {
+		if len(at.Scopes) > 0 && scope != "offline_access" && !slices.Contains(at.Scopes, scope) {
+			l.guard.log.InfoContext(ctx, "the broker grants a scope of LoginConfig.Scopes to nobody: it is never lent, or not in the broker's configuration",
+				"scope", scope)
+		}
+	}
 }
 
 // request is what the broker is asked for.

@@ -65,6 +65,7 @@ func (p *Provider) byAssertion(ctx context.Context, form url.Values) (*Client, e
 		return nil, errAssertion
 	}
 	c := p.Clients[claims.Subject]
+	p.name(ctx, c)
 	if c == nil || !c.signed(signed) || form.Has("client_id") && form.Get("client_id") != c.ID {
 		return nil, errAssertion
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,6 +39,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	c := p.redirectTarget(q)
 	if c == nil {
+		p.unregistered(r, q)
 		p.Fail(w, r, http.StatusBadRequest, "The app is not known here, or asked to return to an address that is not registered for it.")
 		return
 	}
@@ -82,6 +84,18 @@ func (p *Provider) redirectTarget(q url.Values) *Client {
 		return nil
 	}
 	return c
+}
+
+// unregistered tells whoever runs the broker what an app asked with: the agent
+// can do nothing about it, and the app is told nothing.
+func (p *Provider) unregistered(r *http.Request, q url.Values) {
+	c := p.Clients[q.Get("client_id")]
+	if c == nil {
+		p.Log.WarnContext(r.Context(), "an app asks with a client_id that is not in the configuration", "client_id", fmt.Sprintf("%.300s", q.Get("client_id")))
+		return
+	}
+	p.Log.WarnContext(r.Context(), "an app asks to return to an address that is not among its redirect_uris",
+		"client", c.ID, "redirect_uri", fmt.Sprintf("%.300s", q.Get("redirect_uri")))
 }
 
 // Finish sends the app a code for the session. It writes nothing but the

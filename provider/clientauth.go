@@ -44,6 +44,7 @@ func (p *Provider) authenticate(ctx context.Context, h http.Header, form url.Val
 		return nil, oidc.ErrInvalidRequest().WithDescription("client_id differs between header and body")
 	}
 	c := p.Clients[cc.ClientID]
+	p.name(ctx, c)
 	if c == nil {
 		(&Client{Secret: "no client"}).proves(cc.ClientSecret)
 		return nil, invalidClient("the client is not known or its secret is wrong")
@@ -52,4 +53,12 @@ func (p *Provider) authenticate(ctx context.Context, h http.Header, form url.Val
 		return c, nil
 	}
 	return nil, invalidClient("the client is not known or its secret is wrong")
+}
+
+// name has what is logged of a request name its client, which may yet have to
+// prove it. What is not in the configuration is no name.
+func (p *Provider) name(ctx context.Context, c *Client) {
+	if c != nil {
+		p.OfClient(ctx, c.ID)
+	}
 }

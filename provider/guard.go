@@ -146,6 +146,9 @@ func (p *Provider) precheck(r *http.Request) error {
 	switch r.URL.Path {
 	case pathToken:
 		if grant := r.PostForm.Get("grant_type"); grant != "" && !slices.Contains(p.grants(), grant) {
+			if cc, err := presented(r); err == nil {
+				p.name(r.Context(), p.Clients[cc.ClientID])
+			}
 			return oidc.ErrUnsupportedGrantType().WithDescription("the grant type is not supported")
 		}
 	case pathIntrospect, pathRevoke, pathPAR:

@@ -62,6 +62,8 @@ type Provider struct {
 	// Actor verifies an ID token of an agent, issued for this audience, that a client
 	// presents. It is not asked while no client has token exchange.
 	Actor func(ctx context.Context, audience, token string) (credentials.Agent, error)
+	// OfClient tells the log of which client a request says that it is.
+	OfClient func(ctx context.Context, id string)
 	// Fail shows an error that must not be redirected.
 	Fail func(w http.ResponseWriter, r *http.Request, status int, text string)
 

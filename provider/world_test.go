@@ -57,6 +57,7 @@ type world struct {
 	passed   atomic.Int64 // how far the clock is ahead, in nanoseconds
 	frozen   atomic.Pointer[time.Time]
 	log      *testkit.Log
+	named    atomic.Pointer[string] // the client that the log was last told of
 	served   http.Handler
 	session  *credentials.Session // what the pages enter with; nil: they answer 200
 	asked    []provider.Request   // what reached the pages
@@ -105,6 +106,7 @@ func newNode(t testing.TB, dsn string, secrets *keys.Secrets, change ...func(*pr
 		Access: 5 * time.Minute, Code: time.Minute, Now: w.now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Browser:  func(http.ResponseWriter, *http.Request) string { return "browser-1" },
 		Interact: w.interact, SignOut: w.signOut,
+		OfClient: func(_ context.Context, id string) { w.named.Store(&id) },
 		Fail: func(rw http.ResponseWriter, _ *http.Request, status int, text string) {
 			http.Error(rw, "page: "+text, status)
 		},

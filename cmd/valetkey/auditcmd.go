@@ -25,7 +25,7 @@ func auditCommand() *cobra.Command {
 			if len(args) == 1 {
 				f, err := os.Open(args[0])
 				if err != nil {
-					return err
+					return fmt.Errorf("cannot read the export: %w", err)
 				}
 				defer func() { _ = f.Close() }()
 				in = f
@@ -69,7 +69,10 @@ func exportRecord(c *cobra.Command, file, account string) error {
 				}
 				after = e.Seq
 			}
-			if len(page) < exportPage {
+			switch {
+			case account != "" && after == 0:
+				return fmt.Errorf("there is no record of an account %q; nothing was exported", account)
+			case len(page) < exportPage:
 				return nil
 			}
 		}

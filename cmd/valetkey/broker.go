@@ -105,7 +105,7 @@ func (b *broker) wireProvider(ctx context.Context) (*provider.Provider, error) {
 		Requests: b.secrets.Sealer("authorization request"), Codes: b.secrets.Sealer("authorization code"),
 		Pushes: b.secrets.Sealer("pushed request"),
 		Access: b.cfg.Tokens.Access, Code: b.cfg.Tokens.Code, Now: now, Log: b.log,
-		Browser: b.cookies.Browser, Fail: b.pages.Fail, Redeemer: b.redeemer(), Actor: b.exchangeActor,
+		Browser: b.cookies.Browser, OfClient: web.OfClient, Fail: b.pages.Fail, Redeemer: b.redeemer(), Actor: b.exchangeActor,
 	}
 	if b.cfg.Tokens.DPoPNonce {
 		p.Nonces = b.secrets.Sealer("DPoP nonce")

@@ -62,6 +62,9 @@ func meaning(out io.Writer, p credentials.Policy, r rules) {
 	for _, s := range r.catalogue.NeverLent() {
 		never = append(never, s.Name)
 	}
+	if len(never) == 0 {
+		never = []string{"nothing: the catalogue has no scope of kind billing, delete, credentials or access"}
+	}
 	line("never lends", "%s", strings.Join(never, ", "))
 	for _, d := range departures(p) {
 		line("departs", "%s", d)

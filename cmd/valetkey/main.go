@@ -54,7 +54,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	var usage errUsage
 	// Cobra refuses unknown commands and missing flags before any of ours runs.
-	if !errors.As(err, &usage) && (asked == root || isRequiredFlag(err)) {
+	switch {
+	case errors.As(err, &usage):
+	case isRequiredFlag(err): // there is one
+		err = errUsage{fmt.Errorf("«%s» needs --config FILE; see «%[1]s --help»", asked.CommandPath())}
+	case asked == root:
 		err = errUsage{fmt.Errorf("%w; see «%s --help»", err, asked.CommandPath())}
 	}
 	fmt.Fprintln(stderr, err)
@@ -75,6 +79,8 @@ func noArgs(c *cobra.Command, args []string) error { return takes(0, 0)(c, args)
 func takes(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
+		case len(args) > most && c.Flags().Lookup("config") != nil && !c.Flags().Changed("config"):
+			return errUsage{fmt.Errorf("«%s» takes no argument %q; name the configuration by --config FILE", c.CommandPath(), args[most])}
 		case len(args) > most:
 			return errUsage{fmt.Errorf("«%s» takes no argument %q; see «%s --help»", c.CommandPath(), args[most], c.CommandPath())}
 		case len(args) < least:

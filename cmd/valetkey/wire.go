@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"time"
 
@@ -25,9 +24,6 @@ type rules struct {
 // problem with the line of the configuration.
 func wireRules(cfg *config.Config) (rules, config.Problems) {
 	var problems config.Problems
-	if u, err := url.Parse(cfg.Issuer); err == nil && u.Path != "" {
-		problems = append(problems, cfg.Problem("issuer", "must have no path: the broker's pages and endpoints lie at the root of its host"))
-	}
 	for _, c := range cfg.Clients {
 		if c.Subject == "owner" && len(cfg.Owners) > 1 {
 			problems = append(problems, cfg.Problem("clients["+c.ID+"].subject", "cannot be owner with several owners connectors: two of their people may have the same subject"))

@@ -19,7 +19,6 @@ func TestAccepted(t *testing.T) {
 		"PostgreSQL by socket":   {"sqlite:valetkey.db", "postgres:///valetkey?host=/run/postgresql"},
 		"PostgreSQL and direct":  {"sqlite:valetkey.db", "postgresql://u@h/v\ndatabase_direct: postgres://u@h:5433/v"},
 		"empty optional keys":    {"listen: 127.0.0.1:8400", "listen: 127.0.0.1:8400\ndatabase_direct: ''\nmetrics: ''\nnever: []\ntrusted_proxies: []"},
-		"issuer with a path":     {"https://access.northwind.example", "https://northwind.example/access"},
 		"idle as long as token":  {"    idle: 15m", "    idle: 5m"},
 		"idle as long as all":    {"    idle: 15m", "    idle: 1h"},
 		"weak PIN":               {"    idle: 15m", "    idle: 15m\n    digits: 4\n    weak_pin: accepted\n    contact: bound"},
@@ -125,6 +124,7 @@ func TestLaterFeaturesWarn(t *testing.T) {
 		"    secret: short\n":                                   "clients[docs].secret",
 		secret + "    require: {pkce: false}\n":                 "clients[docs].require.pkce",
 		secret + "    ssf_push_uris: ['https://a.example/e']\n": "clients[docs].ssf_push_uris",
+		secret + "    enforces: guard\n":                        "clients[docs].enforces",
 		secret + "    grants: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n": "clients[docs].grants",
 	} {
 		found := false

@@ -14,7 +14,7 @@ import (
 // absent key, required what to write where the key has no default, and oneof
 // the words that are allowed.
 type Config struct {
-	// Issuer is the public URL of the broker, without a trailing slash. It is
+	// Issuer is the public URL of the broker, without a path or a trailing slash. It is
 	// never taken from a request. http is accepted on loopback only.
 	Issuer string `key:"issuer" required:"the public URL of this broker, such as https://access.example.com"`
 	// Listen is the host:port on which the broker serves.

@@ -50,6 +50,22 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
+// TestTheLocalBrokerLoads: the file that an engineer's first minutes begin with.
+// Not parallel: Load reads the real environment.
+func TestTheLocalBrokerLoads(t *testing.T) {
+	t.Setenv("DOCS_SECRET", exampleEnv["DOCS_SECRET"])
+	t.Setenv("PASSWORD_HASH", testHash)
+	c, err := Load("../../docs/local.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range c.Warnings {
+		if !strings.HasSuffix(w.Text, "add allow to say who may") && !strings.HasSuffix(w.Text, "add totp") {
+			t.Errorf("a warning: %s", w)
+		}
+	}
+}
+
 func (c *Config) mayScopes(claim, value string) []string {
 	for _, o := range c.Owners {
 		for _, rule := range o.May {

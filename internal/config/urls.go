@@ -23,6 +23,18 @@ func issuerProblem(s string) string {
 	return ""
 }
 
+// homeProblem looks at the broker's own issuer: pages, cookies and endpoints lie
+// at the root of its host.
+func homeProblem(s string) string {
+	if problem := issuerProblem(s); problem != "" {
+		return problem
+	}
+	if u, _ := parseURL(s); u.Path != "" {
+		return "must have no path, since the broker's pages and endpoints lie at the root of its host; give it a host of its own, such as https://access.example.com"
+	}
+	return ""
+}
+
 // upstreamProblem looks at somebody else's issuer, which may end in a slash.
 func upstreamProblem(s string) string { return issuerProblem(strings.TrimSuffix(s, "/")) }
 

@@ -84,7 +84,7 @@ func (k checker) unique(items []string, sub string, name func(i int) string) {
 func (k checker) addresses() {
 	c := k.c
 	if c.Issuer != "" {
-		k.say("issuer", issuerProblem(c.Issuer))
+		k.say("issuer", homeProblem(c.Issuer))
 	}
 	k.hostPort("listen", c.Listen)
 	k.hostPort("metrics", c.Metrics)

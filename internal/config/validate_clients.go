@@ -98,9 +98,17 @@ func (k checker) clientURLs(key string, c Client) {
 	if c.Enforces == "logout" && c.BackchannelLogoutURI == "" {
 		k.bad(key+".enforces", "is logout without backchannel_logout_uri, where the app would learn of endings; add it, or write none")
 	}
+	if c.Enforces == "guard" && !k.follows(c.Audience) {
+		k.warn(key+".enforces", "is guard, but no client of this audience may follow the endings; add api: [endings.read, actions.write] and grant it client_credentials, or write what the app does")
+	}
 	if c.BackchannelLogoutURI != "" {
 		k.say(key+".backchannel_logout_uri", endpointProblem(c.BackchannelLogoutURI))
 	}
+}
+
+// follows tells whether some client may follow the endings for an audience.
+func (k checker) follows(audience string) bool {
+	return slices.ContainsFunc(k.c.Clients, func(c Client) bool { return c.Audience == audience && c.MayAPI("endings.read") })
 }
 
 // clientOwners checks whose owners a back end speaks for, and how it proves

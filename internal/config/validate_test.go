@@ -13,6 +13,8 @@ func TestAddressProblems(t *testing.T) {
 	support := "  support: Northwind Support"
 	runAll(t, []bad{
 		{"issuer with a slash", issuer, issuer + "/ #!", "issuer", "must not end in a slash"},
+		{"issuer with a path", issuer, issuer + "/access #!", "issuer", "must have no path"},
+		{"issuer with a path and a slash", issuer, issuer + "/access/ #!", "issuer", "must not end in a slash"},
 		{"issuer with a query", issuer, issuer + "?a #!", "issuer", "no query"},
 		{"issuer with an empty fragment", issuer, "issuer: 'https://a.example/#' #!", "issuer", "no fragment"},
 		{"issuer without scheme", issuer, "issuer: access.northwind.example #!", "issuer", "absolute URL"},

@@ -105,7 +105,7 @@ func printable(s string) bool { return strings.IndexFunc(s, unicode.IsControl) <
 // in, and as whom.
 func (o *OIDC) admit(token idToken, said claims) (Proof, error) {
 	if !credentials.Allowed(o.Allow, said.texts()) {
-		return Proof{}, ErrNotAllowed
+		return Proof{}, o.notAllowed(said)
 	}
 	account, err := o.account(said)
 	if err != nil {
@@ -123,6 +123,21 @@ func (o *OIDC) admit(token idToken, said claims) (Proof, error) {
 			ErrUpstream, len(text))
 	}
 	return p, nil
+}
+
+// notAllowed says, for whoever runs the broker, which claim keeps somebody out:
+// the claim alone, since what it says is of a person.
+func (o *OIDC) notAllowed(said claims) error {
+	for _, rule := range o.Allow {
+		values := said.values(rule.Claim)
+		switch {
+		case len(values) == 0:
+			return fmt.Errorf("%w: the issuer says no claim %q of them", ErrNotAllowed, rule.Claim)
+		case !slices.ContainsFunc(values, func(v string) bool { return slices.Contains(rule.Values, v) }):
+			return fmt.Errorf("%w: their claim %q has none of the values that allow names", ErrNotAllowed, rule.Claim)
+		}
+	}
+	return ErrNotAllowed
 }
 
 // maxProof bounds a proof as JSON, in bytes: sealed it must fit into the 4096

@@ -80,7 +80,7 @@ func TestHowItEnds(t *testing.T) {
 		{"an error of its own", signintest.Behaviour{Error: signintest.Marker}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
 		{"down", signintest.Behaviour{Down: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
 		{"half down", signintest.Behaviour{TokenDown: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
-		{"not allowed", signintest.Behaviour{Person: map[string]any{"sub": "otto", "groups": "sales"}}, http.StatusForbidden, "You are none of those.", false},
+		{"not allowed", signintest.Behaviour{Person: map[string]any{"sub": "otto", "groups": "sales"}}, http.StatusForbidden, "You are none of those.", true},
 		{"nobody", signintest.Behaviour{Person: map[string]any{"sub": ""}}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,6 +104,32 @@ func TestHowItEnds(t *testing.T) {
 				t.Errorf("the log has %q", log)
 			}
 		})
+	}
+}
+
+// TestTheClaimThatKeepsSomebodyOut is what an operator looks for who has mistyped
+// it; what it says of the person is not for the log.
+func TestTheClaimThatKeepsSomebodyOut(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		person map[string]any
+		want   string
+	}{
+		"another value": {map[string]any{"sub": "otto", "groups": "sales"}, `has none of the values that allow names`},
+		"no claim":      {map[string]any{"sub": "otto"}, `the issuer says no claim`},
+		"an object":     {map[string]any{"sub": "otto", "groups": map[string]any{"sales": true}}, `the issuer says no claim`},
+	} {
+		h := newHouse(t)
+		h.issuer.Set(func(b *signintest.Behaviour) { b.Person = c.person })
+		b := h.browser()
+		b.Get(h.agents.begin(b, errand{}))
+		log := h.log.String()
+		if b.Page.Status != http.StatusForbidden || !strings.Contains(log, c.want) || !strings.Contains(log, "groups") {
+			t.Errorf("%s: %d, the log has %q, want %q", name, b.Page.Status, log, c.want)
+		}
+		if strings.Contains(log, "sales") || strings.Contains(log, "otto") {
+			t.Errorf("%s: the log tells of the person: %q", name, log)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (h *house) oidc(id, at string) *connectors.OIDC {
 
 func (h *house) population(name, path string, set *templates.Set) *population {
 	p := &population{house: h, requests: h.keys.Sealer(name + " request")}
-	log := slog.New(slog.NewTextHandler(h.log, nil))
+	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	pages := &web.Pages{Set: set, Log: log}
 	p.Door = &signin.Door{
 		Cookie: name, Path: path, Life: 8 * time.Hour, Refused: "You are none of those.", Pages: pages, Now: h.clock.Now, Log: log,

@@ -150,6 +150,7 @@ func (d *Door) notAdmitted(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch {
 	case errors.Is(err, connectors.ErrNotAllowed):
+		d.Log.WarnContext(r.Context(), "a sign-in is not allowed", "error", err)
 		d.Pages.Fail(w, r, http.StatusForbidden, d.Refused)
 	case errors.Is(err, connectors.ErrNoAccount):
 		d.Log.ErrorContext(r.Context(), "a sign-in names no account", "error", err)

@@ -95,7 +95,7 @@ func (h *house) serve(secrets *keys.Secrets, catalogue *scopes.Catalogue, sessio
 		Issuer: issuer, Clients: clients(), Catalogue: catalogue, Store: h.faults, Sessions: sessions,
 		Requests: secrets.Sealer("authorization request"), Codes: secrets.Sealer("authorization code"), Pushes: secrets.Sealer("pushed request"),
 		Access: 5 * time.Minute, Code: time.Minute, Now: h.clock.Now, Log: log,
-		Browser: h.handler.Cookies.Browser, Fail: h.handler.Pages.Fail, Interact: h.handler.Begin,
+		Browser: h.handler.Cookies.Browser, OfClient: web.OfClient, Fail: h.handler.Pages.Fail, Interact: h.handler.Begin,
 		FormPost: func(w http.ResponseWriter, r *http.Request, a provider.Request, params url.Values) {
 			h.handler.Pages.FormPost(w, r, a.RedirectURI, a.Client, params)
 		},

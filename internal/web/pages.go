@@ -116,9 +116,14 @@ func (p *Pages) Fail(w http.ResponseWriter, r *http.Request, status int, text st
 	p.Failure(w, r, templates.Failure{Status: status, Text: text})
 }
 
-// Failure shows an error page with words of its own.
+// Failure shows an error page with words of its own. The reference on it stands
+// in the log, too, whoever is asked for help; of an address at which nothing is
+// there is nothing to tell.
 func (p *Pages) Failure(w http.ResponseWriter, r *http.Request, f templates.Failure) {
-	f.RequestID = requestID(r.Context())
+	if f.Status != http.StatusNotFound {
+		f.RequestID = requestID(r.Context())
+		p.Log.InfoContext(r.Context(), "an error page is shown", "path", r.URL.Path, "status", f.Status, "text", f.Text)
+	}
 	p.Write(w, r, f.Status, "", func(w io.Writer) error { return p.Set.Failure(w, f) })
 }
 

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // visit is what is known of a request before anybody looks at it.
@@ -18,6 +19,7 @@ type visit struct {
 	address string
 	naming  sync.Once
 	id      string // given when it is first asked for: few requests fail
+	client  atomic.Pointer[string]
 }
 
 type visitKey struct{}
@@ -35,6 +37,13 @@ func requestID(ctx context.Context) string {
 	}
 	v.naming.Do(func() { v.id = rand.Text()[:12] })
 	return v.id
+}
+
+// OfClient has the log say of which client a request is.
+func OfClient(ctx context.Context, id string) {
+	if v := visitOf(ctx); v != nil {
+		v.client.Store(&id)
+	}
 }
 
 // Address is the visitor's address, or the nearest one that can be believed.
@@ -99,13 +108,17 @@ func within(at netip.Addr, networks []netip.Prefix) bool {
 	return false
 }
 
-// LogAttrs adds the request's id to what is logged in its context.
+// LogAttrs adds the request's id, and its client where OfClient has said it, to
+// what is logged in its context.
 type LogAttrs struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (l LogAttrs) Handle(ctx context.Context, record slog.Record) error {
 	if id := requestID(ctx); id != "" {
 		record.AddAttrs(slog.String("request", id))
+	}
+	if v := visitOf(ctx); v != nil && v.client.Load() != nil {
+		record.AddAttrs(slog.String("client", *v.client.Load()))
 	}
 	return l.Handler.Handle(ctx, record)
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -74,5 +76,46 @@ func TestRequestIDs(t *testing.T) {
 	}
 	if requestID(t.Context()) != "" || Address(t.Context()) != "" {
 		t.Error("a context without a visitor has one")
+	}
+}
+
+// TestEveryReferenceIsInTheLog: whoever is told a reference finds what it is of.
+func TestEveryReferenceIsInTheLog(t *testing.T) {
+	t.Parallel()
+	reference := regexp.MustCompile(`reference: <code>([A-Z2-7]+)<`)
+	p, log := newPages(t)
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusServiceUnavailable} {
+		log.Reset()
+		page := get(p.Visitor(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.Fail(w, r, status, "It cannot be.") })), "/x?q="+secret)
+		found := reference.FindStringSubmatch(page.Body.String())
+		if len(found) != 2 || !strings.Contains(log.String(), "request="+found[1]) || !strings.Contains(log.String(), "It cannot be.") {
+			t.Errorf("%d: the page has %q, the log %q", status, found, log)
+		}
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log has the query: %s", log)
+		}
+	}
+	log.Reset()
+	page := get(p.Visitor(nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.Fail(w, r, http.StatusNotFound, "Nothing.") })), "/x")
+	if log.Len() > 0 || reference.MatchString(page.Body.String()) {
+		t.Errorf("of an address at which nothing is the log has %q, and the page a reference: %t", log, reference.MatchString(page.Body.String()))
+	}
+}
+
+func TestTheLogSaysOfWhichClient(t *testing.T) {
+	t.Parallel()
+	p, log := newPages(t)
+	get(p.Visitor(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		OfClient(r.Context(), "docs")
+		p.Log.WarnContext(r.Context(), "no")
+	})), "/")
+	if !strings.Contains(log.String(), "client=docs") {
+		t.Errorf("the log: %s", log)
+	}
+	log.Reset()
+	OfClient(t.Context(), "docs") // of no request: nobody is told
+	p.Log.WarnContext(t.Context(), "no")
+	if strings.Contains(log.String(), "client") {
+		t.Errorf("the log: %s", log)
 	}
 }
