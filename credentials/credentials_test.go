@@ -91,7 +91,7 @@ func TestAllowed(t *testing.T) {
 func TestPeople(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, p := range [][2]string{{"a", "b"}, {"b", "a"}, {"ab", ""}, {"", "ab"}, {"a", "b "}} {
+	for _, p := range [][2]string{{"a", "b"}, {"b", "a"}, {"ab", ""}, {"", "ab"}, {"a", "b "}, {"c", "b"}} {
 		key := Person(p[0], p[1])
 		if seen[key] || len(key) != 22 {
 			t.Errorf("%q of %v", key, p)
@@ -105,6 +105,9 @@ func TestPeople(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
+	if PauseWindow != 15*time.Minute || DayWindow != 24*time.Hour {
+		t.Errorf("tries are looked back at for %s and %s", PauseWindow, DayWindow)
+	}
 	ago := func(minutes ...int) (out []time.Time) {
 		for _, m := range minutes {
 			out = append(out, noon.Add(-time.Duration(m)*time.Minute))

@@ -3,6 +3,7 @@ package credentials
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,8 +25,9 @@ func TestHasher(t *testing.T) {
 		t.Error("the same PIN hashes to something else")
 	}
 	for name, got := range map[string]string{
-		"pepper": pin(other, "acme", "saltsalt", "123456"), "account": pin(h, "acm", "saltsalt", "e123456"),
-		"salt": pin(h, "acme", "saltsals", "123456"), "PIN": pin(h, "acme", "saltsalt", "123457"),
+		"pepper": pin(other, "acme", "saltsalt", "123456"), "account": pin(h, "acmf", "saltsalt", "123456"),
+		"border": pin(h, "acm", "saltsalt", "e123456"),
+		"salt":   pin(h, "acme", "saltsals", "123456"), "PIN": pin(h, "acme", "saltsalt", "123457"),
 	} {
 		if got == same {
 			t.Errorf("the %s does not matter", name)
@@ -33,6 +35,9 @@ func TestHasher(t *testing.T) {
 	}
 	if string(h.Password("a", NewSecret("bc"))) == string(h.Password("ab", NewSecret("c"))) {
 		t.Error("credential and password run into one another")
+	}
+	if string(h.Password("a", NewSecret("b"))) == string(h.Password("c", NewSecret("b"))) {
+		t.Error("one verifier is good for two credentials")
 	}
 }
 
@@ -61,8 +66,13 @@ func TestHasherIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.Slow(ctx, func() { t.Error("a hash without a place") }); !errors.Is(err, ErrBusy) {
-		t.Errorf("no place is free: %v", err)
+	if most := runtime.GOMAXPROCS(0); cap(h.running) > most {
+		t.Errorf("%d places on %d processors", cap(h.running), most)
+	}
+	for name, slow := range map[string]func(context.Context, func()) error{"a PIN's": h.Slow, "a visitor's": h.SlowVisit} {
+		if err := slow(ctx, func() { t.Errorf("%s hash runs without a place", name) }); !errors.Is(err, ErrBusy) {
+			t.Errorf("%s, and no place is free: %v", name, err)
+		}
 	}
 	<-h.running
 	ran := false

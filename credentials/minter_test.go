@@ -64,6 +64,7 @@ func TestMintIsRefused(t *testing.T) {
 		"no account":                 {func(r *MintRequest) { r.Account.ID = " " }, "account", false},
 		"no account name":            {func(r *MintRequest) { r.Account.Name = "" }, "account_name", false},
 		"a handle of spaces":         {func(r *MintRequest) { r.Account.Handle = " \t " }, "handle", false},
+		"a handle of hyphens":        {func(r *MintRequest) { r.Account.Handle = "- -\u2013" }, "handle", false},
 		"a long handle":              {func(r *MintRequest) { r.Account.Handle = strings.Repeat("x", 201) }, "handle", false},
 		"200 letters":                {func(r *MintRequest) { r.Account.Name = strings.Repeat("é", 200) }, "", false},
 		"a line break":               {func(r *MintRequest) { r.Account.Name = "a\nb" }, "account_name", false},

@@ -60,18 +60,28 @@ func TestDrawnSecrets(t *testing.T) {
 	password := regexp.MustCompile(`^([abcdefghjkmnpqrstuvwxyz023456789]{5}-){4}[abcdefghjkmnpqrstuvwxyz023456789]{5}$`)
 	email := regexp.MustCompile(`^guest-[a-z0-9]{12}@x\.example$`)
 	digits, seen := map[byte]bool{}, map[string]bool{}
+	groups, again := map[string]bool{}, 0
 	for range 300 {
 		p := newPIN(4).Reveal()
 		if !pin.MatchString(p) {
 			t.Fatalf("PIN %q", p)
 		}
 		digits[p[0]] = true
+		for _, group := range strings.Split(newPassword().Reveal(), "-") {
+			if groups[group] { // of 5 random characters, 1 in 30 million pairs are the same
+				again++
+			}
+			groups[group] = true
+		}
 		for text, form := range map[string]*regexp.Regexp{newPassword().Reveal(): password, newEmail("X.example"): email} {
 			if !form.MatchString(text) || seen[text] {
 				t.Fatalf("%q, again: %v", text, seen[text])
 			}
 			seen[text] = true
 		}
+	}
+	if again > 3 {
+		t.Errorf("%d groups of 1500 were there before: a password has fewer random bits than it is long", again)
 	}
 	if len(digits) != 10 {
 		t.Errorf("300 PINs begin with %d digits only", len(digits))

@@ -268,6 +268,18 @@ func TestBrokerThatIsNotThereAtTheStart(t *testing.T) {
 	})
 }
 
+// TestConfirmationFromTheFuture: a node whose time runs faster than ours cannot say
+// how fresh anything is.
+func TestConfirmationFromTheFuture(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.broker.Emit("event: fresh\ndata: {\"seq\":0,\"since_open_ms\":60000}\n\n")
+		time.Sleep(2 * time.Second)
+		if n := w.broker.Requests("/api/v1/endings"); n != 2 {
+			w.Fatalf("%d streams, want another", n)
+		}
+	})
+}
+
 func TestBlackHoleIsLeft(t *testing.T) {
 	bubble(t, func(w *world) {
 		token := w.broker.Mint(reader("s1"))

@@ -2,11 +2,13 @@ package guard_test
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -211,6 +213,99 @@ func TestExpiryByTheBrokersClock(t *testing.T) {
 	})
 }
 
+// TestNothingOutlivesTheSessionsEnd: not by a moment, and not where no timer ran
+// because the machine was suspended.
+func TestNothingOutlivesTheSessionsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		life, endsIn time.Duration
+	}{
+		"the token's end":   {time.Minute, time.Hour},
+		"the session's end": {time.Hour, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // a whole second, for exp
+				claims := w.broker.Claims(guardtest.Session{ID: "s1", Scopes: []string{"documents.read"}, Life: c.life, EndsIn: c.life})
+				claims["support"] = map[string]string{"ends_at": time.Now().Add(c.endsIn).UTC().Format(time.RFC3339)}
+				token := w.broker.Sign("at+jwt", claims)
+				w.want(w.request("GET", document, token), 200, "")
+				w.clocks.Set(time.Minute)
+				w.want(w.request("GET", document, token), 401, "expired")
+			})
+		})
+	}
+}
+
+// slowKeys is a key set that takes its time.
+type slowKeys struct{ guard.KeySet }
+
+func (s slowKeys) Key(ctx context.Context, id, algorithm string) (crypto.PublicKey, error) {
+	time.Sleep(15 * time.Second)
+	return s.KeySet.Key(ctx, id, algorithm)
+}
+
+// TestFreshnessIsOfWhenATokenIsVerified: what was known before its key was asked
+// for may be too old by then.
+func TestFreshnessIsOfWhenATokenIsVerified(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := guardtest.New(t, guardtest.InMemory())
+		key := newWorld(t, broker).published()
+		w := newWorld(t, broker, func(c *guard.Config) {
+			c.Keys = slowKeys{guard.StaticKeys{key.KeyID: key.Key.(crypto.PublicKey)}}
+		})
+		w.settle()
+		token := broker.Mint(reader("s1"))
+		broker.Down()
+		w.want(w.request("GET", document, token), 503, "unknown_freshness")
+	})
+}
+
+// said answers introspection with a text of its own.
+type said struct {
+	http.RoundTripper
+	status int
+	text   string
+}
+
+func (s *said) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.RoundTripper.RoundTrip(r)
+	if err == nil && r.URL.Path == "/introspect" {
+		response.StatusCode, response.Body = s.status, io.NopCloser(strings.NewReader(s.text))
+	}
+	return response, err
+}
+
+// TestAnswersThatDoNotSayThatASessionLives let nobody in.
+func TestAnswersThatDoNotSayThatASessionLives(t *testing.T) {
+	for name, c := range map[string]struct {
+		said said
+		want int
+	}{
+		"it lives":            {said{status: 200, text: `{"active":true,"sid":"s1"}`}, 200},
+		"it does not":         {said{status: 200, text: `{"active":false}`}, 401},
+		"it does not, by sid": {said{status: 200, text: `{"active":false,"sid":"s1"}`}, 401},
+		"another session":     {said{status: 200, text: `{"active":true,"sid":"s2"}`}, 401},
+		"no session":          {said{status: 200, text: `{"active":true}`}, 401},
+		"nothing":             {said{status: 200, text: `{"sid":"s1"}`}, 503},
+		"no JSON":             {said{status: 200, text: `active`}, 503},
+		"an error":            {said{status: 500, text: `{"active":true,"sid":"s1"}`}, 503},
+		"a redirect":          {said{status: 302, text: `{"active":true,"sid":"s1"}`}, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				token := w.broker.Mint(guardtest.Session{ID: "s1", Scopes: []string{"documents.read"}, Life: 2 * time.Hour, EndsIn: 3 * time.Hour})
+				if r := w.request("GET", document, token); r.ResponseRecorder.Code != c.want {
+					w.Errorf("answered %d %s, want %d", r.ResponseRecorder.Code, r.Body, c.want)
+				}
+			}, func(cfg *guard.Config) {
+				c.said.RoundTripper = cfg.HTTPClient.Transport
+				cfg.HTTPClient = &http.Client{Transport: &c.said}
+			})
+		})
+	}
+}
+
 // TestNeverOlderThanMaxStaleness tries many courses of events: whatever happens,
 // a session that ended longer than MaxStaleness ago is not let in.
 func TestNeverOlderThanMaxStaleness(t *testing.T) {
@@ -322,6 +417,9 @@ func TestEndingsAreRememberedWhileATokenCanLive(t *testing.T) {
 		token := w.broker.Sign("at+jwt", claims)
 		w.broker.End("s1", "revoked")
 		time.Sleep(time.Hour - 2*time.Second)
+		if _, err := w.g.Verify(w.Context(), token, nil); !errors.Is(err, guard.ErrEnded) {
+			w.Fatalf("%v, and where nothing is recorded nobody else says so", err)
+		}
 		w.want(w.request(http.MethodGet, document, token), 401, "session_ended")
 		w.broker.End("s2", "revoked")
 		time.Sleep(guard.EndedKept - time.Hour + 2*time.Minute)

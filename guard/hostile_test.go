@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,7 @@ func TestHostileTokens(t *testing.T) {
 			"a header that is no object":      {header(`[]`), "malformed"},
 			"a header that is not base64":     {"!" + "." + payload + "." + signature, "malformed"},
 			"a signature that is short":       {head + "." + payload + "." + b64(strings.Repeat("a", 60)), "bad_signature"},
+			"a signature that is long":        {head + "." + payload + "." + longer(signature), "bad_signature"},
 			"a signature of zeros":            {head + "." + payload + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)), "bad_signature"},
 			"a signature that is not base64":  {head + "." + payload + ".!!!!", "malformed"},
 			"a signature spelled otherwise":   {raw[:len(raw)-1] + respell(raw[len(raw)-1]), "malformed"},
@@ -165,6 +167,13 @@ func TestHostileTokens(t *testing.T) {
 		w.want(w.request("GET", document, sign(with("iat", now.Unix()+10))), 200, "")
 		w.want(w.request("GET", document, w.broker.Sign("application/at+JWT", good)), 200, "")
 	})
+}
+
+// longer is an ES256 signature with a zero before its second number, which is the
+// same number.
+func longer(signature string) string {
+	raw, _ := base64.RawURLEncoding.DecodeString(signature)
+	return base64.RawURLEncoding.EncodeToString(slices.Insert(raw, 32, 0))
 }
 
 // TestTokensThatSayNothing are not looked at closely: they are not of the broker.

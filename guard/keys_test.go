@@ -1,14 +1,21 @@
 package guard_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/valetkey/valetkey/guard"
 	"github.com/valetkey/valetkey/guard/guardtest"
@@ -180,6 +187,64 @@ func TestKeysThatChangedUnheard(t *testing.T) {
 		w.broker.Up()
 		time.Sleep(time.Second)
 		w.want(w.request("GET", document, old), 401, "bad_signature")
+	})
+}
+
+// without leaves a key out of those that the broker publishes, once it is named.
+type without struct {
+	http.RoundTripper
+	id string
+}
+
+func (x *without) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := x.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/jwks" || x.id == "" {
+		return response, err
+	}
+	var set jose.JSONWebKeySet
+	err = json.NewDecoder(response.Body).Decode(&set)
+	response.Body.Close()
+	set.Keys = slices.DeleteFunc(set.Keys, func(k jose.JSONWebKey) bool { return k.KeyID == x.id })
+	text, _ := json.Marshal(set)
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return response, err
+}
+
+// TestAKeyThatIsGoneTakesEachOfItsTokens: also where the session goes on with one
+// of another key, and nobody has said that the keys changed.
+func TestAKeyThatIsGoneTakesEachOfItsTokens(t *testing.T) {
+	x := &without{}
+	bubble(t, func(w *world) {
+		session := func(id string, life time.Duration) string {
+			return w.broker.Mint(guardtest.Session{ID: id, Scopes: []string{"documents.read"}, Life: life, EndsIn: time.Hour})
+		}
+		old, first := session("s1", 30*time.Minute), w.published().KeyID
+		w.want(w.request("GET", document, old), 200, "")
+		w.broker.AddKey()
+		time.Sleep(guard.KeysFloor + time.Second)
+		newer := session("s1", 50*time.Minute)
+		w.want(w.request("GET", document, newer), 200, "")
+		x.id = first
+		time.Sleep(6 * time.Minute)
+		w.want(w.request("GET", document, session("s2", time.Minute)), 200, "") // which has the keys fetched
+		w.want(w.request("GET", document, old), 401, "bad_signature")
+		w.want(w.request("GET", document, newer), 200, "")
+	}, func(c *guard.Config) {
+		x.RoundTripper = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: x}
+	})
+}
+
+// TestNothingOfOldKeysIsKept: once the broker has said that they changed, what they
+// verified is as little believed as they are.
+func TestNothingOfOldKeysIsKept(t *testing.T) {
+	bubble(t, func(w *world) {
+		token := w.broker.Mint(reader("s1"))
+		w.want(w.request("GET", document, token), 200, "")
+		w.broker.Fail("/jwks", 500)
+		w.broker.RotateKeys()
+		synctest.Wait()
+		w.want(w.request("GET", document, token), 503, "unknown_freshness")
 	})
 }
 

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -44,6 +45,38 @@ func TestLive(t *testing.T) {
 		if err := live(); err == nil {
 			w.Fatal("it lives beyond its end")
 		}
+	})
+}
+
+// TestLiveWhereNoTimerRan: a machine that was suspended does not lengthen a session.
+func TestLiveWhereNoTimerRan(t *testing.T) {
+	bubble(t, func(w *world) {
+		if _, err := w.g.Verify(w.Context(), w.broker.Mint(guardtest.Session{ID: "s1", EndsIn: 30 * time.Minute}), nil); err != nil {
+			w.Fatal(err)
+		}
+		w.clocks.Set(30 * time.Minute)
+		if err := w.g.Live(w.Context(), "s1"); !errors.Is(err, guard.ErrEnded) {
+			w.Fatalf("at its end: %v", err)
+		}
+	})
+}
+
+// TestEndingWhileLiveAsks: the answer may be older than the ending.
+func TestEndingWhileLiveAsks(t *testing.T) {
+	a := &asked{}
+	bubble(t, func(w *world) {
+		if _, err := w.g.Verify(w.Context(), w.broker.Mint(guardtest.Session{ID: "s1", EndsIn: 30 * time.Minute}), nil); err != nil {
+			w.Fatal(err)
+		}
+		w.broker.StopFresh()
+		time.Sleep(15 * time.Second)
+		a.then = func() { w.g.End("s1") }
+		if err := w.g.Live(w.Context(), "s1"); !errors.Is(err, guard.ErrEnded) {
+			w.Fatal(err)
+		}
+	}, func(c *guard.Config) {
+		a.RoundTripper = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: a}
 	})
 }
 

@@ -215,6 +215,10 @@ func TestReturnTo(t *testing.T) {
 				if p.status != http.StatusSeeOther || p.to() != want {
 					s.t.Errorf("the agent is sent to %q (%d)", p.to(), p.status)
 				}
+				// Its address has the code: nobody is to be told it, and nothing keeps it.
+				if p.header.Get("Referrer-Policy") != "no-referrer" || p.header.Get("Cache-Control") != "no-store" {
+					s.t.Errorf("the callback's headers are %v", p.header)
+				}
 			})
 		})
 	}

@@ -1,8 +1,10 @@
 package guard_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -100,6 +102,40 @@ func TestRecordSaysThatItEnded(t *testing.T) {
 	})
 }
 
+// recorded ends a session between the record's answer, which has come whole, and the
+// action.
+type recorded struct {
+	http.RoundTripper
+	end func()
+}
+
+func (x *recorded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := x.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != actionsPath {
+		return response, err
+	}
+	body, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	x.end()
+	return response, err
+}
+
+// TestEndingWhileAnActionIsRecorded: it is in the record, and is not done.
+func TestEndingWhileAnActionIsRecorded(t *testing.T) {
+	x := &recorded{}
+	bubble(t, func(w *world) {
+		x.end = func() { w.g.End("s1") }
+		w.want(w.request("GET", document, w.broker.Mint(reader("s1"))), 401, "session_ended")
+		if w.ran.Load() != 0 || len(w.broker.Actions()) != 1 {
+			w.Fatalf("%d ran, recorded %+v", w.ran.Load(), w.broker.Actions())
+		}
+	}, func(c *guard.Config) {
+		x.RoundTripper = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: x}
+	})
+}
+
 func TestActionsAreNamed(t *testing.T) {
 	bubble(t, func(w *world) {
 		h := http.HandlerFunc(w.show)
@@ -118,6 +154,12 @@ func TestActionsAreNamed(t *testing.T) {
 		}
 		if got[0].ID == got[1].ID || got[0].ID == "" {
 			w.Fatal("ids are not of one action each")
+		}
+		w.app = w.g.Wrap(w.mux, nil)
+		w.want(w.request("POST", "http://example.com/named", w.broker.Mint(reader("s2"))), 403, "insufficient_scope")
+		w.settle()
+		if got := w.broker.Actions(); len(got) != 4 || got[3].Outcome != "refused" || got[3].Target != "" {
+			w.Fatalf("who is refused has chosen what stands in the record: %+v", got)
 		}
 	})
 }

@@ -130,7 +130,7 @@ func TestWithoutWrapNobodyIsLetIn(t *testing.T) {
 		w.want(w.request("GET", document, ""), 401, "no_token")
 		w.app = w.g.Wrap(w.mux, nil) // nobody but support
 		w.want(w.request("GET", document, ""), 401, "no_token")
-		// Another guard's mark is none.
+		// Another guard's mark, or session, is none.
 		other, err := guard.New(w.Context(), w.broker.Config())
 		if err != nil {
 			w.Fatal(err)
@@ -138,6 +138,8 @@ func TestWithoutWrapNobodyIsLetIn(t *testing.T) {
 		defer other.Close()
 		w.app = other.Wrap(w.mux, w.ownAuth)
 		w.want(w.request("GET", document, ""), 401, "no_token")
+		w.app = w.g.Wrap(w.g.Require("documents.read", other.Require("documents.read", http.HandlerFunc(w.show))), nil)
+		w.want(w.request("GET", document, w.broker.Mint(reader("s1"))), 401, "no_token")
 	})
 }
 
@@ -145,6 +147,13 @@ func TestScopeAndAccount(t *testing.T) {
 	bubble(t, func(w *world) {
 		empty := func(*http.Request) string { return "" }
 		w.mux.Handle("GET /empty", w.g.RequireAccount(empty, w.g.Require("documents.read", http.HandlerFunc(w.show))))
+		two := func(h http.Handler) http.Handler {
+			tenant := func(name string) func(*http.Request) string {
+				return func(r *http.Request) string { return r.PathValue(name) }
+			}
+			return w.g.RequireAccount(tenant("one"), w.g.RequireAccount(tenant("two"), h))
+		}
+		w.mux.Handle("GET /both/{one}/{two}", two(w.g.Require("documents.read", http.HandlerFunc(w.show))))
 		w.mux.Handle("GET /inside", w.g.Require("documents.read", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			w.g.RequireAccount(func(*http.Request) string { return "other" }, http.HandlerFunc(w.show)).ServeHTTP(rw, r)
 		})))
@@ -160,6 +169,8 @@ func TestScopeAndAccount(t *testing.T) {
 		nobodys["account"] = map[string]string{"id": ""}
 		w.want(w.request("GET", "/empty", w.broker.Sign("at+jwt", nobodys)), 403, "wrong_account")
 		w.want(w.request("GET", "/inside", token), 403, "wrong_account")
+		w.want(w.request("GET", "/both/acme/other", token), 403, "wrong_account")
+		w.want(w.request("GET", "/both/other/acme", token), 403, "wrong_account")
 		w.settle()
 		if w.ran.Load() != 0 {
 			w.Fatal("a refused request ran")
@@ -205,6 +216,38 @@ func TestAnAccountInsideOfAnOpenRoute(t *testing.T) {
 			w.Fatalf("it ran, or is in the record: %v", w.broker.Actions())
 		}
 		w.want(w.request("GET", "/its", ""), 200, "") // the app's own people
+	})
+}
+
+// ending is a router that a session ends in.
+type ending struct {
+	guard.Router
+	end func()
+}
+
+func (e ending) Handler(r *http.Request) (http.Handler, string) {
+	e.end()
+	return e.Router.Handler(r)
+}
+
+func (e ending) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, _ := e.Router.Handler(r)
+	h.ServeHTTP(w, r)
+}
+
+// TestEndingWhileARequestIsRouted: it is not answered, and nothing is recorded as
+// begun.
+func TestEndingWhileARequestIsRouted(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.mux.Handle("GET /style.css", w.g.Open(http.HandlerFunc(w.show)))
+		w.mux.Handle("GET /documents", w.g.Require("documents.read", http.HandlerFunc(w.show)))
+		for _, path := range []string{"/style.css", "/documents"} {
+			w.app = w.g.Wrap(ending{w.mux, func() { w.g.End(path) }}, nil)
+			w.want(w.request("GET", path, w.broker.Mint(reader(path))), 401, "session_ended")
+		}
+		if w.ran.Load() != 0 || len(w.broker.Actions()) != 0 {
+			w.Fatalf("%d ran, recorded %+v", w.ran.Load(), w.broker.Actions())
+		}
 	})
 }
 

@@ -191,6 +191,10 @@ func TestAnAssertionIsGoodOnce(t *testing.T) {
 	if r := two.present(one.assertion("vault", "jti", "the same")); r.Code != http.StatusOK {
 		t.Errorf("another client's: %d %s", r.Code, r.Body)
 	}
+	must(t, one.store.SweepOnce(t.Context()))
+	if r := two.present(assertion); r.Code != http.StatusUnauthorized {
+		t.Errorf("after the job has forgotten what it may: %d", r.Code)
+	}
 	one.pass(61 * time.Second)
 	must(t, one.store.SweepOnce(t.Context()))
 	if r := one.present(assertion); r.Code != http.StatusUnauthorized {

@@ -323,6 +323,17 @@ func TestAProofIsGoodOnce(t *testing.T) {
 	if r := one.prove("/token", "settings", proof, form("grant_type", "client_credentials")); r.text("error") != "invalid_dpop_proof" {
 		t.Errorf("at another grant: %d %s", r.Code, r.Body)
 	}
+	must(t, one.store.SweepOnce(t.Context()))
+	if r := one.prove("/token", "settings", proof, form("grant_type", "client_credentials")); r.text("error") != "invalid_dpop_proof" {
+		t.Errorf("after the job has forgotten what it may: %d %s", r.Code, r.Body)
+	}
+	pushed := one.proof(appKey, "POST", "/par")
+	if r := one.prove("/par", "docs", pushed, one.request("docs")); r.Code != http.StatusCreated {
+		t.Errorf("a pushed request: %d %s", r.Code, r.Body)
+	}
+	if r := two.prove("/par", "docs", pushed, two.request("docs")); r.text("error") != "invalid_dpop_proof" {
+		t.Errorf("another pushed request: %d %s", r.Code, r.Body)
+	}
 }
 
 // TestTokensOfTheAPIAreBoundToo: a request to the API shows that it holds the

@@ -86,6 +86,10 @@ func TestWhenTheStoreFailsTheAnswerIs503WithoutItsText(t *testing.T) {
 			{"refresh", "Refresh", func() reply {
 				return w.post("/token", "docs", form("grant_type", "refresh_token", "refresh_token", refresh))
 			}},
+			{"client assertion", "UseOnce", func() reply { return w.present(w.assertion("bank")) }},
+			{"proof", "UseOnce", func() reply {
+				return w.prove("/token", "settings", w.proof(appKey, "POST", "/token"), form("grant_type", "client_credentials"))
+			}},
 			{"userinfo", "Session", func() reply { return w.userinfo(access) }},
 			{"introspection", "Session", func() reply { return w.post("/introspect", "docs", form("token", access)) }},
 			{"introspection of a refresh token", "RefreshToken", func() reply { return w.post("/introspect", "docs", form("token", refresh)) }},

@@ -169,3 +169,17 @@ func TestNewCatalogueRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestStandard: six scopes open nothing and pass every narrowing, so there are no
+// more of them.
+func TestStandard(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]bool{
+		"openid": true, "profile": true, "email": true, "phone": true, "address": true, "offline_access": true,
+		"": false, "OpenID": false, "openid ": false, "groups": false, "roles": false, "offline": false, "email.read": false, "account": false,
+	} {
+		if Standard(name) != is {
+			t.Errorf("%q stands outside the narrowing: %v", name, !is)
+		}
+	}
+}

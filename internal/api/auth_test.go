@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/valetkey/valetkey/internal/api"
 	"github.com/valetkey/valetkey/internal/keys"
 )
 
@@ -77,6 +78,23 @@ func TestEachOperationWantsItsScope(t *testing.T) {
 				t.Errorf("%s %s is open to %s", op.method, op.path, other)
 			}
 		}
+	}
+}
+
+// TestEndingsWantTheirScope: nobody else hears of endings, or says to have applied
+// them; and nobody says so who acts for no app.
+func TestEndingsWantTheirScope(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	ack := `{"instance":"one","id":"epoch-1"}`
+	for _, r := range []reply{w.call("docs", "GET", "/api/v1/endings", nil), w.call("docs", "POST", "/api/v1/endings/ack", ack)} {
+		if got := w.want(r, 403).Header().Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="endings.read"` {
+			t.Errorf("the challenge is %q", got)
+		}
+	}
+	w.callers["just"] = api.Caller{Client: "just", Scopes: []string{"endings.read"}}
+	if r := w.want(w.call("just", "POST", "/api/v1/endings/ack", ack), 403); r.text("type") != "urn:valetkey:problem:not-audience" {
+		t.Errorf("without an audience: %s", r.Body)
 	}
 }
 

@@ -88,6 +88,7 @@ func TestMintWithOwnerToken(t *testing.T) {
 		"may not mint":        {"ID:u-1:acme:user", "u-1", "acme", 403},
 		"without claims":      {"ID:u-1:acme:", "u-1", "acme", 403},
 		"cannot be judged":    {"unreachable", "u-1", "acme", 503},
+		"no account in it":    {"ID:u-1::owner", "u-1", "acme", 403},
 		"no subject at all":   {"ID::acme:owner", "", "acme", 403},
 		"the path is another": {"ID:u-1:acme:owner", "u-1", "ACME", 403},
 	} {
@@ -100,6 +101,12 @@ func TestMintWithOwnerToken(t *testing.T) {
 			t.Errorf("%s: the reply repeats what it should not: %s", name, r.Body)
 		}
 	}
+	// Without claims nobody is among those who may sign in, whatever they could lend.
+	unlimited := w.api.Connectors["customers"]
+	unlimited.Limited = false
+	w.api.Connectors["customers"] = unlimited
+	w.want(w.call("proving", "POST", creds, mintBody("policy", "open-pin", "owner_token", "ID:u-1:acme:")), 403)
+	w.want(w.call("proving", "POST", creds, mintBody("policy", "open-pin", "owner_token", "ID:u-1:acme:user")), 201)
 	// A renewed token makes the same mint no other request.
 	w.want(w.call("proving", "POST", creds, mintBody("owner_token", "ID:u-1:acme:owner"), "Idempotency-Key", "k"), 201)
 	w.want(w.call("proving", "POST", creds, mintBody("owner_token", "ID2:u-1:acme:owner"), "Idempotency-Key", "k"), 200)

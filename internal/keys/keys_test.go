@@ -149,9 +149,12 @@ func TestRingKeepsTypesApart(t *testing.T) {
 	id, _ := r.Sign(ForID, "ES256", TypID, []byte(`{}`))
 	otherKey, _ := r.Sign(ForID, "ES256", TypAccess, []byte(`{}`))
 	mistyped, _ := r.Sign(ForAccess, "ES256", TypID, []byte(`{}`))
+	untyped, _ := r.Sign(ForAccess, "ES256", "", []byte(`{}`))
+	long, _ := r.Sign(ForAccess, "ES256", TypAccess, []byte(`{"a":"`+strings.Repeat("a", MaxToken)+`"}`))
 	other, _ := ring(t, secrets(t)).Sign(ForAccess, "ES256", TypAccess, []byte(`{}`))
 	for name, raw := range map[string]string{
-		"an ID token": id, "the key for ID tokens": otherKey, "another typ": mistyped, "another installation": other,
+		"an ID token": id, "the key for ID tokens": otherKey, "another typ": mistyped, "no typ": untyped,
+		"another installation": other, "more than 8 KB": long, "four parts": access + ".e30",
 		"truncated": access[:len(access)-4], "no signature": access[:strings.LastIndex(access, ".")+1],
 		"dots": strings.Repeat(".", 1_000_000), "empty": "", "json": `{"payload":"e30"}`,
 		"alg none": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.",
@@ -159,6 +162,82 @@ func TestRingKeepsTypesApart(t *testing.T) {
 		if _, err := r.Verify(raw, ForAccess, TypAccess); !errors.Is(err, ErrToken) {
 			t.Errorf("%s: err = %v, want ErrToken", name, err)
 		}
+	}
+}
+
+// TestOneKeyHasOneAlgorithm: RSA would verify by two.
+func TestOneKeyHasOneAlgorithm(t *testing.T) {
+	t.Parallel()
+	rs, err := NewSigningKey(ForID, "RS256", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps, err := NewSigningKey(ForID, "PS256", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRing([]*SigningKey{rs, ps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &SigningKey{ID: rs.ID, Purpose: ForID, Alg: "PS256", Stage: rs.Stage, private: rs.private}
+	theirs, err := NewRing([]*SigningKey{other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := theirs.Sign(ForID, "PS256", TypID, []byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Verify(raw, ForID, TypID); !errors.Is(err, ErrToken) {
+		t.Errorf("the RS256 key verifies by PS256: %v", err)
+	}
+}
+
+// TestWhichKeySigns: the active one that began last, and no other, whatever the
+// order and the ages. Each exchange of the keys has a number of its own.
+func TestWhichKeySigns(t *testing.T) {
+	t.Parallel()
+	var list []*SigningKey
+	for range 4 {
+		k, err := NewSigningKey(ForAccess, "ES256", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, k)
+	}
+	older, signs, next, retiring := at(list[0], Active, 1), at(list[1], Active, 2), at(list[2], Next, 3), at(list[3], Retiring, 4)
+	r := &Ring{}
+	for _, order := range [][]*SigningKey{{older, signs, next, retiring}, {retiring, next, signs, older}} {
+		before := r.Version()
+		if err := r.Replace(order); err != nil || r.Version() == before {
+			t.Fatalf("version %d after %d: %v", r.Version(), before, err)
+		}
+		raw, err := r.Sign(ForAccess, "ES256", TypAccess, []byte(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone, err := NewRing([]*SigningKey{signs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := alone.Verify(raw, ForAccess, TypAccess); err != nil {
+			t.Errorf("another key has signed: %v", err)
+		}
+	}
+}
+
+// TestOldKeysStillOpen what they have sealed; the newest seals.
+func TestOldKeysStillOpen(t *testing.T) {
+	t.Parallel()
+	before, other := secrets(t), secrets(t)
+	now := &Secrets{pepper: before.pepper, sealing: append(other.sealing, before.sealing...)}
+	sealed := before.Sealer("code").Seal([]byte("hello"), "here")
+	if got, err := now.Sealer("code").Open(sealed, "here"); err != nil || string(got) != "hello" {
+		t.Errorf("open = %q, %v", got, err)
+	}
+	if _, err := before.Sealer("code").Open(now.Sealer("code").Seal([]byte("hello"), "here"), "here"); !errors.Is(err, ErrSealed) {
+		t.Errorf("the old key still seals: %v", err)
 	}
 }
 
@@ -173,9 +252,16 @@ func TestStoredKeyIsBoundToItsRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored.Purpose = ForAccess
-	if _, err := stored.Open(s.Sealer("signing")); !errors.Is(err, ErrSealed) {
-		t.Errorf("a key moved to another purpose opens: %v", err)
+	for what, move := range map[string]func(*StoredKey){
+		"purpose":   func(k *StoredKey) { k.Purpose = ForAccess },
+		"algorithm": func(k *StoredKey) { k.Alg = "EdDSA" },
+		"id":        func(k *StoredKey) { k.ID = "another" },
+	} {
+		moved := stored
+		move(&moved)
+		if _, err := moved.Open(s.Sealer("signing")); !errors.Is(err, ErrSealed) {
+			t.Errorf("a key moved to another %s opens: %v", what, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package staff
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -288,7 +289,30 @@ func TestTheSameFormTwice(t *testing.T) {
 			b.Submit("enter")
 			v.exchange(b)
 			h.wantAll(map[credentials.Cause]int{"": 1})
+			if c.Kind == credentials.PIN {
+				h.otherAttempts(b, action, fields)
+			}
 		})
+	}
+}
+
+// otherAttempts: the same form with the same PIN, from another browser of the same
+// agent or for another account, is not answered with what it has opened.
+func (h *house) otherAttempts(b *browser, action string, fields url.Values) {
+	h.t.Helper()
+	other := h.browser()
+	other.open(h.app("docs"))
+	other.login("dana")
+	at, theirs := other.Form("pin")
+	for _, name := range []string{"form", "account", "pin"} {
+		theirs.Set(name, fields.Get(name))
+	}
+	if got := other.Send(http.MethodPost, at, theirs); got.Status == http.StatusSeeOther {
+		h.t.Error("another browser has the session")
+	}
+	fields.Set("account", "another")
+	if got := b.Send(http.MethodPost, action, fields); got.Status == http.StatusSeeOther {
+		h.t.Error("a form for another account has the session")
 	}
 }
 
