@@ -44,12 +44,14 @@ type Store struct {
 	wake                chan struct{} // holds one while there may be endings that nobody has read
 	hear                func(credentials.Cursor, []credentials.Ending) bool
 	clockBad            atomic.Bool
+	from, next          atomic.Pointer[time.Time] // see Past
 	commits, statements atomic.Int64
 	limit               time.Duration                // of one verb
 	flight              time.Duration                // of an attempt; see flightLimit
 	ID                  string                       // of the installation
 	place               func(try int) int64          // statusPlace, but for tests that force two into one
 	probe               func(statement string) error // nil but in tests: sees each statement first, and may fail it
+	elapsed             func(from, now time.Time) time.Duration
 }
 
 var (
@@ -65,11 +67,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
-		limit: verbLimit, flight: flightLimit, place: statusPlace}
+		limit: verbLimit, flight: flightLimit, place: statusPlace, elapsed: func(from, now time.Time) time.Duration { return now.Sub(from) }}
 	s.together = &together{look: s.sessionsNow}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	from := s.now()
+	s.from.Store(&from)
+	s.next.Store(&from)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
