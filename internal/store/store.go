@@ -18,6 +18,7 @@ type Options struct {
 	DSN     string // sqlite:PATH or a postgres:// URL
 	Secrets *keys.Secrets
 	Migrate bool              // bring the schema up to date first
+	Serve   bool              // alone from an SQLite file, until the store is closed; commands may run beside it
 	Recover bool              // for Store.Recover: alone with the database, whatever became of a recovery before
 	Pooled  bool              // a transaction pooler stands before the database
 	Access  time.Duration     // the longest life of an access token
@@ -78,7 +79,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := s.prepareToServe(ctx, o); err != nil {
+	if o.Serve {
+		err = e.serveAlone(ctx, o.DSN)
+	}
+	if err == nil {
+		err = s.prepareToServe(ctx, o)
+	}
+	if err != nil {
 		s.Close()
 		return nil, behindPooler(err)
 	}
