@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
 // TestAClockThatIsBehindShortensNoEnding: revoking works whatever the clock says,
@@ -84,4 +85,26 @@ func TestAClockThatJumpsAheadForgetsNothing(t *testing.T) {
 		look("and the clock has stayed there", 0)
 		w.sound()
 	})
+}
+
+// TestASlowAnswerTrustsNoClock: how far the clock is behind cannot be told from one.
+func TestASlowAnswerTrustsNoClock(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	slow := time.Duration(0)
+	w.probe = func(string) error {
+		w.clock.add(slow)
+		return nil
+	}
+	for _, look := range []struct {
+		behind, slow time.Duration
+		want         error
+	}{{5 * time.Second, 0, credentials.ErrClock}, {5 * time.Second, 6 * time.Second, credentials.ErrClock}, {0, 0, nil}, {0, 6 * time.Second, nil}} {
+		w.clock.stop()
+		w.clock.add(-look.behind)
+		slow = look.slow
+		if err := w.CheckClock(t.Context()); err != nil || !errors.Is(w.Clock(), look.want) {
+			t.Errorf("%+v: %v, %v", look, w.Clock(), err)
+		}
+	}
 }
