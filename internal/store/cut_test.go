@@ -217,7 +217,7 @@ func (w *world) reached() {
 // the next one has a connection that answers what it asks.
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
-	const rounds = 60
+	const rounds = 8
 	direct := open(t, storetest.Postgres(t))
 	s := direct.scene()
 	network, dsn := wired(t, direct.dsn)
