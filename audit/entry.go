@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // Draft is what a decision writes before it has its place in a chain.
@@ -122,4 +123,10 @@ func (w sum) bytes(b []byte) {
 	w.Write(b)
 }
 
-func (w sum) text(s string) { w.bytes([]byte(s)) }
+// text writes s as JSON keeps it: bytes that are no UTF-8 are lost there.
+func (w sum) text(s string) {
+	if !utf8.ValidString(s) {
+		s = string([]rune(s))
+	}
+	w.bytes([]byte(s))
+}

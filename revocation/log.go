@@ -197,7 +197,7 @@ func (l *Log) forget() {
 	if l.store.Clock() != nil {
 		return
 	}
-	now := l.now()
+	now := l.store.Past()
 	over := func(e credentials.Ending) bool { return !e.NeededUntil.After(now) }
 	l.set(func(v View) View {
 		if slices.ContainsFunc(v.Endings, over) {

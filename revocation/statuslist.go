@@ -25,6 +25,8 @@ type StatusLists struct {
 	View   func() (View, <-chan struct{}) // of the log: Log.View
 	Sign   func(payload []byte) (string, error)
 	Now    func() time.Time
+	Clock  func() error     // says that Now cannot be trusted
+	Past   func() time.Time // has come for certain
 	Logger *slog.Logger
 
 	lists [credentials.StatusLists]statusList
@@ -100,6 +102,9 @@ func (s *StatusLists) list(n int64) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v, _ := s.View()
+	if err := s.Clock(); err != nil {
+		return "", err // it would be good for longer than this node can know
+	}
 	now := s.Now()
 	// By the clock that says more: a machine that was suspended stood still by one.
 	known := max(time.Since(v.Confirmed), now.Round(0).Sub(v.Confirmed.Round(0)))
@@ -110,8 +115,8 @@ func (s *StatusLists) list(n int64) (string, error) {
 	if l.token != "" && (age < statusGather || age < statusAgain && l.cursor == v.Cursor) {
 		return l.token, nil
 	}
-	if l.bits == "" || l.cursor != v.Cursor || !now.Before(l.until) {
-		l.fill(n, v, now)
+	if past := s.Past(); l.bits == "" || l.cursor != v.Cursor || !past.Before(l.until) {
+		l.fill(n, v, past)
 	}
 	// It says no more than was known when the log was confirmed, and is of then.
 	token, err := s.issue(n, l.bits, now.Add(-known))
@@ -149,12 +154,12 @@ func (s *StatusLists) issue(n int64, bits string, now time.Time) (string, error)
 
 // fill sets the bits of the sessions that have ended. An ending that no token
 // can need any more is left out: its place may be another session's by now.
-func (l *statusList) fill(n int64, v View, now time.Time) {
-	l.cursor, l.until = v.Cursor, now.Add(time.Hour)
+func (l *statusList) fill(n int64, v View, past time.Time) {
+	l.cursor, l.until = v.Cursor, past.Add(time.Hour)
 	bits := make([]byte, 1<<credentials.StatusBits/8)
 	for _, e := range v.Endings {
 		list, place := credentials.StatusList(e.StatusIndex)
-		if e.StatusIndex == 0 || list != n || !e.NeededUntil.After(now) {
+		if e.StatusIndex == 0 || list != n || !e.NeededUntil.After(past) {
 			continue
 		}
 		bits[place/8] |= 1 << (place % 8)

@@ -100,7 +100,8 @@ func newLists(t testing.TB) *lists {
 		t.Fatal(err)
 	}
 	l := &lists{ring: ring}
-	l.StatusLists = &revocation.StatusLists{Issuer: issuer, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+	l.StatusLists = &revocation.StatusLists{Issuer: issuer, Now: time.Now, Past: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Clock: func() error { return nil },
 		View: func() (revocation.View, <-chan struct{}) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -302,6 +303,38 @@ func TestStatusListOfANodeThatWasSuspended(t *testing.T) {
 	})
 }
 
+// TestStatusListOfAClockThatIsOff: one that is ahead would leave out what has ended,
+// and the list would be good long after it is right again.
+func TestStatusListOfAClockThatIsOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLists(t)
+		ahead, known := time.Duration(0), error(nil)
+		l.Now = func() time.Time { return time.Now().Round(0).Add(ahead) }
+		l.Clock = func() error { return known }
+		off := func(by time.Duration, what error) {
+			ahead, known = by, what
+			time.Sleep(2 * time.Second)
+			l.mu.Lock()
+			l.view.Confirmed = time.Now().Round(0).Add(ahead) // as the log would find it by this clock
+			l.mu.Unlock()
+		}
+		l.end(10*time.Minute, 7)
+		off(time.Hour, nil)
+		if got := l.ended(t, "/status/1"); !same(got, []int64{7}) {
+			t.Errorf("ahead, and nobody knows: %v", got)
+		}
+		off(time.Hour, credentials.ErrClock)
+		if w := l.get(http.MethodGet, "/status/1"); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("ahead, as is known: %d", w.Code)
+		}
+		off(0, nil)
+		if got := l.ended(t, "/status/1"); !same(got, []int64{7}) {
+			t.Errorf("right again: %v", got)
+		}
+	})
+}
+
 // TestStatusListIsIssuedOnceForMany who ask at the same time.
 func TestStatusListIsIssuedOnceForMany(t *testing.T) {
 	t.Parallel()
@@ -344,7 +377,7 @@ func BenchmarkStatusList(b *testing.B) {
 	}
 	l.end(time.Hour, indexes...)
 	for b.Loop() {
-		l.StatusLists = &revocation.StatusLists{Issuer: issuer, Now: time.Now, Logger: l.Logger, View: l.View, Sign: l.Sign}
+		l.StatusLists = &revocation.StatusLists{Issuer: issuer, Now: time.Now, Past: time.Now, Clock: l.Clock, Logger: l.Logger, View: l.View, Sign: l.Sign}
 		l.get(http.MethodGet, "/status/1")
 	}
 }

@@ -67,7 +67,7 @@ func newBroker(ctx context.Context, cfg *config.Config, r rules, log *slog.Logge
 		auto = false
 	}
 	o := storeOptions(cfg, b.secrets)
-	o.Migrate, o.Log = auto, log
+	o.Serve, o.Migrate, o.Log = true, auto, log
 	if b.store, err = store.Open(ctx, o); err != nil {
 		return nil, err
 	}

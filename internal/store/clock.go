@@ -50,8 +50,29 @@ func (s *Store) checkClock(ctx context.Context) error {
 	}
 	// The database answered at some moment between before and now.
 	off := max(before.Sub(fromMicros(seen)), fromMicros(seen).Sub(now))
+	if off <= maxSkew && now.Sub(before) > maxSkew {
+		return nil // it took so long to answer that this says nothing
+	}
 	s.judgeClock(off > maxSkew, "off", off)
 	return nil
+}
+
+// Past is a time that has come for certain: by the clock, and by what it said
+// before and how long ago that was by the monotonic one. A clock that jumps ahead
+// and back again must not have had anything forgotten that is needed then.
+func (s *Store) Past() time.Time {
+	now, from := s.now(), *s.from.Load()
+	if by := from.Round(0).Add(s.elapsed(from, now)); by.Before(now) {
+		return by
+	}
+	return now
+}
+
+// believe has Past count from what the clock said when it was called before. A
+// clock that was put right, and stays so, is believed within two hours.
+func (s *Store) believe() {
+	now := s.now()
+	s.from.Store(s.next.Swap(&now))
 }
 
 func (s *Store) checkMark(ctx context.Context, now, mark time.Time) error {

@@ -55,21 +55,19 @@ func openEngine(ctx context.Context, dsn string, alone, pooled bool) (*engine, e
 // openSQLite opens one connection that writes and a pool that reads. The file
 // is its owner's alone.
 func openSQLite(path string) (*engine, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's
-	if err != nil {
-		return nil, fmt.Errorf("the database %s cannot be opened: %w; make its folder, or let this user write there", path, err)
+	if err := ownFile(path); err != nil {
+		return nil, err
 	}
-	_ = f.Close()
 	// What undoes a verb without the others of its group is kept in memory, not in a
 	// file of its own, which costs a twentieth of a sign-in. The log is written back
 	// when it has grown to 16 MiB, which a commit then waits for: at SQLite's own 4 MiB
 	// the same pages are written so often that a sign-in costs another twentieth.
-	write, err := connectSQLite(path, writeWait, "&_txlock=immediate&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(4000)")
+	write, err := connectSQLite(path, writeWait, inLog+"&_txlock=immediate&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	read, err := connectSQLite(path, writeWait, "&_pragma=query_only(1)")
+	read, err := connectSQLite(path, writeWait, inLog+"&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -84,7 +82,7 @@ func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("the database cannot be opened: %w", err)
 	}
-	db, err := connectSQLite(path, 0, "&_txlock=immediate&_pragma=locking_mode(EXCLUSIVE)")
+	db, err := connectSQLite(path, 0, inLog+"&_txlock=immediate&_pragma=locking_mode(EXCLUSIVE)")
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +118,11 @@ func fileEngine(write, read *sql.DB) *engine {
 // writeWait is how long one connection to SQLite waits for another's write.
 const writeWait = 5 * time.Second
 
+// inLog has SQLite write into a log beside the file.
+const inLog = "&_pragma=journal_mode(WAL)"
+
 func connectSQLite(path string, wait time.Duration, options string) (*sql.DB, error) {
-	return openFile(fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)%s",
+	return openFile(fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=synchronous(FULL)%s",
 		(&url.URL{Path: path}).EscapedPath(), wait.Milliseconds(), options))
 }
 

@@ -63,8 +63,10 @@ func (t *tx) account(m credentials.Minting) error {
 	if err == nil {
 		err = t.q.settle()
 	}
-	if duplicate(err) {
+	if taken := duplicate(err); taken && (t.careful || t.s.engine.file) {
 		return credentials.ErrHandleTaken // a new account cannot have it
+	} else if taken {
+		t.guessed = true // that it is another's: PostgreSQL says so, too, where this account is made twice at once
 	}
 	if err != nil {
 		return err

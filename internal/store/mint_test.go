@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
 	"github.com/valetkey/valetkey/scopes"
 )
 
@@ -126,6 +129,42 @@ func TestAccountChanges(t *testing.T) {
 
 // TestIdempotency: one key makes one credential, in sequence and in parallel,
 // and no other request may use it.
+// raced is a transaction that makes an account which another one makes at this
+// very moment: of the two unique values PostgreSQL may find the handle first.
+type raced struct {
+	*pipeline
+	made *bool
+}
+
+func (r raced) settle() error {
+	if *r.made {
+		return r.pipeline.settle()
+	}
+	*r.made = true
+	return fmt.Errorf("%w: %w", errUndone, &pgconn.PgError{Code: "23505"})
+}
+
+// TestAnAccountMadeTwiceAtOnce is one account, and its handle is not another's.
+func TestAnAccountMadeTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	w.mint(minting("other", "222222"))
+	made := false
+	_, back := w.through(func(q *pipeline) transaction { return raced{q, &made} })
+	w.mint(minting("acme", "123456"))
+	made = false
+	if _, _, err := w.Mint(t.Context(), minting("new", "123456", func(m *credentials.Minting) { m.Account.Handle = "H-other" })); !errors.Is(err, credentials.ErrHandleTaken) {
+		t.Errorf("by another account's handle: %v", err)
+	}
+	back()
+	parallel(crowd, func(i int) {
+		if _, _, err := w.Mint(t.Context(), minting(fmt.Sprint("n", i/8), fmt.Sprint(100000+i))); err != nil {
+			t.Error(err)
+		}
+	})
+	w.sound()
+}
+
 func TestIdempotency(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		key := func(client, digest string) func(*credentials.Minting) {

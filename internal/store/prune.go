@@ -36,7 +36,7 @@ var freePlaces = `UPDATE sessions SET status_index = NULL WHERE sid IN (` + plac
 // their sessions' places in the status list. It holds nothing that anybody waits
 // for.
 func (s *Store) pruneEndings(ctx context.Context) error {
-	now := s.now()
+	now := s.Past()
 	for _, done := range []struct {
 		query string
 		until time.Time

@@ -18,6 +18,7 @@ type Options struct {
 	DSN     string // sqlite:PATH or a postgres:// URL
 	Secrets *keys.Secrets
 	Migrate bool              // bring the schema up to date first
+	Serve   bool              // alone from an SQLite file, until the store is closed; commands may run beside it
 	Recover bool              // for Store.Recover: alone with the database, whatever became of a recovery before
 	Pooled  bool              // a transaction pooler stands before the database
 	Access  time.Duration     // the longest life of an access token
@@ -44,12 +45,14 @@ type Store struct {
 	wake                chan struct{} // holds one while there may be endings that nobody has read
 	hear                func(credentials.Cursor, []credentials.Ending) bool
 	clockBad            atomic.Bool
+	from, next          atomic.Pointer[time.Time] // see Past
 	commits, statements atomic.Int64
 	limit               time.Duration                // of one verb
 	flight              time.Duration                // of an attempt; see flightLimit
 	ID                  string                       // of the installation
 	place               func(try int) int64          // statusPlace, but for tests that force two into one
 	probe               func(statement string) error // nil but in tests: sees each statement first, and may fail it
+	elapsed             func(from, now time.Time) time.Duration
 }
 
 var (
@@ -65,15 +68,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{engine: e, now: o.Now, log: o.Log, secrets: o.Secrets, clients: o.Clients, wake: make(chan struct{}, 1),
-		limit: verbLimit, flight: flightLimit, place: statusPlace}
+		limit: verbLimit, flight: flightLimit, place: statusPlace, elapsed: func(from, now time.Time) time.Duration { return now.Sub(from) }}
 	s.together = &together{look: s.sessionsNow}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	from := s.now()
+	s.from.Store(&from)
+	s.next.Store(&from)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := s.prepareToServe(ctx, o); err != nil {
+	if o.Serve {
+		err = e.serveAlone(ctx, o.DSN)
+	}
+	if err == nil {
+		err = s.prepareToServe(ctx, o)
+	}
+	if err != nil {
 		s.Close()
 		return nil, behindPooler(err)
 	}

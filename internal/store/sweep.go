@@ -84,7 +84,7 @@ func (s *Store) SweepOnce(ctx context.Context) error {
 		s.sweep(ctx, dueSessions, now, s.sweepSession),
 		s.sweep(ctx, expiredLive, now, s.sweepCredential),
 		s.sweep(ctx, unsettled, now.Add(-lapseAfter), s.sweepTry),
-		s.pruneTokens(ctx, now),
+		s.pruneTokens(ctx, s.Past()),
 		s.pruneEndings(ctx),
 	)
 }
@@ -174,7 +174,8 @@ func (s *Store) pruneTokens(ctx context.Context, now time.Time) error {
 
 // prune deletes what no limit looks back to any more.
 func (s *Store) prune(ctx context.Context) error {
-	now := s.now()
+	now := s.Past()
+	defer s.believe()
 	return s.guarded(ctx, func(t *tx) error {
 		for _, step := range []struct {
 			query string

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// TestAClockThatIsBehindShortensNoEnding: revoking works whatever the clock says,
+// and how long the apps are told of it is counted from the last token, which a
+// clock that was right has dated.
+func TestAClockThatIsBehindShortensNoEnding(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if err := w.lengthen(t.Context(), 5*time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		s := w.enter(agent(1), "acme", "123456")
+		if _, err := w.Issue(t.Context(), grant(s)); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(-time.Hour)
+		if err := w.CheckClock(t.Context()); err != nil || !errors.Is(w.Clock(), credentials.ErrClock) {
+			t.Fatal(err, w.Clock())
+		}
+		if err := w.Revoke(t.Context(), "acme", s.Credential, byOwner); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(time.Hour)
+		for _, pass := range []struct {
+			after time.Duration
+			left  int
+		}{{5 * time.Minute, 1}, {credentials.EndingMargin + time.Microsecond, 0}} {
+			w.clock.add(pass.after)
+			w.clockBad.Store(false) // the database's goes on by itself
+			if err := w.SweepOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, log := w.told(0, 9); len(log) != pass.left {
+				t.Errorf("%v later the log has %+v, want %d", pass.after, log, pass.left)
+			}
+		}
+		w.sound()
+	})
+}
+
+// TestAClockThatJumpsAheadForgetsNothing: on SQLite nobody knows better, and on
+// PostgreSQL nobody does where the database has the same clock. When it is right
+// again, everything is there that is needed then.
+func TestAClockThatJumpsAheadForgetsNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.enter(agent(1), "acme", "123456")
+		if _, err := w.Issue(t.Context(), grant(s)); err != nil {
+			t.Fatal(err)
+		}
+		w.end(s)
+		once := credentials.Once{Kind: credentials.OnceProof, Owner: "o", ID: "i", Until: w.clock.now().Add(time.Minute)}
+		if err := w.UseOnce(t.Context(), once); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.redeem(agent(2), "H-acme", "000000"); !isNoMatch(err) {
+			t.Fatal(err)
+		}
+		look := func(what string, left int) {
+			t.Helper()
+			if err := w.SweepOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.prune(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			_, log := w.told(0, 9)
+			used, err := w.UsedOnce(t.Context(), once)
+			if err != nil || len(log) != left || used != (left == 1) || w.number(`SELECT count(*) FROM tries WHERE state = 'wrong'`) != left ||
+				w.number(`SELECT count(*) FROM sessions WHERE status_index IS NOT NULL`) != left {
+				t.Errorf("%s: %v, used %v, %v", what, log, used, err)
+			}
+		}
+		w.elapsed = func(time.Time, time.Time) time.Duration { return time.Second }
+		w.clock.add(100 * time.Hour)
+		look("a moment later by the monotonic clock", 1)
+		look("and an hour later", 1)
+		look("and the clock has stayed there", 0)
+		w.sound()
+	})
+}
+
+// TestASlowAnswerTrustsNoClock: how far the clock is behind cannot be told from one.
+func TestASlowAnswerTrustsNoClock(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	slow := time.Duration(0)
+	w.probe = func(string) error {
+		w.clock.add(slow)
+		return nil
+	}
+	for _, look := range []struct {
+		behind, slow time.Duration
+		want         error
+	}{{5 * time.Second, 0, credentials.ErrClock}, {5 * time.Second, 6 * time.Second, credentials.ErrClock}, {0, 0, nil}, {0, 6 * time.Second, nil}} {
+		w.clock.stop()
+		w.clock.add(-look.behind)
+		slow = look.slow
+		if err := w.CheckClock(t.Context()); err != nil || !errors.Is(w.Clock(), look.want) {
+			t.Errorf("%+v: %v, %v", look, w.Clock(), err)
+		}
+	}
+}

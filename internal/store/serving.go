@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	servingFile = "-serve"    // after the database's name; it is empty, and may be deleted while nothing runs
+	servingWait = time.Second // for one that is just ending
+)
+
+// serveAlone keeps a second broker away from an SQLite file until the engine is
+// closed, or the program ends in any other way. Two would lose nothing, since
+// SQLite lets one write at a time, but one would learn of the other's endings by
+// its poll only, and each would count failed sign-ins by itself. Commands may
+// run beside it.
+func (e *engine) serveAlone(ctx context.Context, dsn string) error {
+	path, file := strings.CutPrefix(dsn, "sqlite:")
+	if !file {
+		return nil
+	}
+	if err := ownFile(path + servingFile); err != nil {
+		return err
+	}
+	db, err := connectSQLite(path+servingFile, servingWait, "&_txlock=exclusive")
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	held, err := db.BeginTx(context.WithoutCancel(ctx), nil) // for longer than whoever asks to serve
+	if err != nil {
+		if err = (unreached{err}); passing(err) {
+			err = fmt.Errorf("another «valetkey serve» has the database %s: one at a time can serve from a file, so stop that one first", path)
+		}
+		return errors.Join(err, db.Close())
+	}
+	leave := e.close
+	e.close = func() {
+		leave()
+		_ = held.Rollback()
+		_ = db.Close()
+	}
+	return nil
+}
+
+// ownFile makes a file, if there is none, that is this user's alone.
+func ownFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return fmt.Errorf("the database %s cannot be opened: %w; make its folder, or let this user write there", path, err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// TestOneServesFromAFile: a second one is told what to do, commands run beside it,
+// and when it has ended another one may serve. From PostgreSQL any number may.
+func TestOneServesFromAFile(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, dsn string) {
+		secrets := newSecrets(t)
+		serve := func(serve bool) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			s, err := Open(ctx, options(t, Options{DSN: dsn, Secrets: secrets, Serve: serve}))
+			cancel() // it is asked to end, and goes on for a while
+			if err == nil {
+				t.Cleanup(s.Close)
+			}
+			return err
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		first, err := Open(ctx, options(t, Options{DSN: dsn, Secrets: secrets, Serve: true}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		path, file := strings.CutPrefix(dsn, "sqlite:")
+		if err := serve(true); (err != nil) != file || file && !strings.Contains(err.Error(), "stop that one first") {
+			t.Errorf("a second one: %v", err)
+		}
+		if err := serve(false); err != nil {
+			t.Errorf("a command: %v", err)
+		}
+		if first.Close(); !file {
+			return
+		}
+		if err := serve(true); err != nil {
+			t.Errorf("the next one: %v", err)
+		}
+		if info, err := os.Stat(path + servingFile); err != nil || info.Size() != 0 || info.Mode().Perm() != 0o600 {
+			t.Errorf("its file: %v, %v", info, err)
+		}
+	})
+}
