@@ -22,7 +22,7 @@ func TestAClockThatIsBehindShortensNoEnding(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.clock.add(-time.Hour)
-		if err := w.CheckClock(t.Context()); err != nil || !errors.Is(w.Clock(), credentials.ErrClock) {
+		if err := w.checkClock(t.Context()); err != nil || !errors.Is(w.Clock(), credentials.ErrClock) {
 			t.Fatal(err, w.Clock())
 		}
 		if err := w.Revoke(t.Context(), "acme", s.Credential, byOwner); err != nil {
@@ -103,7 +103,7 @@ func TestASlowAnswerTrustsNoClock(t *testing.T) {
 		w.clock.stop()
 		w.clock.add(-look.behind)
 		slow = look.slow
-		if err := w.CheckClock(t.Context()); err != nil || !errors.Is(w.Clock(), look.want) {
+		if err := w.checkClock(t.Context()); err != nil || !errors.Is(w.Clock(), look.want) {
 			t.Errorf("%+v: %v, %v", look, w.Clock(), err)
 		}
 	}

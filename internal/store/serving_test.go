@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/valetkey/valetkey/internal/keys/keystest"
 	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestOneServesFromAFile(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, dsn string) {
-		secrets := newSecrets(t)
+		secrets := keystest.Secrets(t)
 		serve := func(serve bool) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			s, err := Open(ctx, options(t, Options{DSN: dsn, Secrets: secrets, Serve: serve}))
