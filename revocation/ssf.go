@@ -108,7 +108,17 @@ func (s *SSF) Handler() http.Handler {
 	m.HandleFunc("POST "+ssfAdd, s.admitted(manages, s.addSubject))
 	m.HandleFunc("POST "+ssfRemove, s.admitted(manages, s.removeSubject))
 	m.HandleFunc("POST "+ssfPoll+"{stream}", s.admitted(manages, s.poll))
-	return m
+	return notKept(m)
+}
+
+// notKept has no cache keep a reply that does not say otherwise: refusals of the
+// router do not.
+func notKept(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Close has those who wait for events go, because the node shuts down.

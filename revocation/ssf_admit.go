@@ -74,8 +74,6 @@ var ErrUndecided = errors.New("it could not be found out whether the token is go
 // and answers what goes wrong.
 func (s *SSF) admitted(scopes []string, next served) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		c, refused := s.authenticate(r, scopes)
 		if refused == nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxSSFBody)

@@ -3,9 +3,12 @@ package revocation_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/valetkey/valetkey/revocation"
 )
 
 // TestStreamConfiguration: what a receiver supplies is taken over, read back,
@@ -287,4 +290,20 @@ func TestHostileRequests(t *testing.T) {
 			t.Errorf("the log: %s", n.logs)
 		}
 	})
+}
+
+// TestNoRefusalIsKept: not those of the router either, which ask nobody.
+func TestNoRefusalIsKept(t *testing.T) {
+	t.Parallel()
+	h := (&revocation.SSF{Issuer: issuer}).Handler()
+	for request, want := range map[string]int{
+		"GET /ssf/nothing": 404, "GET /ssf/": 404, "GET /ssf/verify": 405, "POST " + revocation.SSFMetadata: 405, "TRACE /ssf/streams": 405, "GET /ssf//streams": 301,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if w.Code/100 != want/100 || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", request, w.Code, w.Header())
+		}
+	}
 }

@@ -59,6 +59,7 @@ func (s *StatusLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cache-Control", "no-store") // of a refusal, which a cache would keep for a list that is there later
 	n, ok := listNumber(r.URL.Path)
 	switch {
 	case !ok:
@@ -74,7 +75,6 @@ func (s *StatusLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	token, err := s.list(n)
 	if err != nil {
-		h.Set("Cache-Control", "no-store")
 		h.Set("Retry-After", "1")
 		http.Error(w, "What has ended cannot be confirmed at this moment.", http.StatusServiceUnavailable)
 		return

@@ -222,12 +222,16 @@ func TestStatusListTokenAndHeaders(t *testing.T) {
 		"/status/8": 200, "/status/9": 404, "/status/0": 404, "/status/01": 404, "/status/-1": 404, "/status/": 404, "/status/1/": 404,
 		"/status/1x": 404, "/status/257": 404, "/status/99999999999999999999": 404, "/status/1?time=1700000000": 501,
 	} {
-		if w := l.get(http.MethodGet, path); w.Code != want {
+		w := l.get(http.MethodGet, path)
+		if w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)
 		}
+		if kept := w.Header().Get("Cache-Control") != "no-store"; kept != (want == 200) {
+			t.Errorf("%s: %d, a cache may keep it: %t", path, w.Code, kept)
+		}
 	}
-	if w := l.get(http.MethodPost, "/status/1"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" {
-		t.Errorf("POST: %d", w.Code)
+	if w := l.get(http.MethodPost, "/status/1"); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("POST: %d %v", w.Code, w.Header())
 	}
 	if w := l.get(http.MethodHead, "/status/1"); w.Code != http.StatusOK {
 		t.Errorf("HEAD: %d", w.Code)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
@@ -130,6 +131,16 @@ func isJSON(contentType string) bool {
 // where every log on the way keeps them.
 var secretNames = []string{
 	"access_token", "actor_token", "authorization", "bearer", "client_secret", "id_token", "owner_token", "password", "pin", "secret", "token",
+}
+
+// checkKey refuses an Idempotency-Key that a database would not take, or of which
+// it is not clear which one is meant.
+func checkKey(r *http.Request) *problem {
+	keys := r.Header.Values("Idempotency-Key")
+	if len(keys) > 1 || len(keys) == 1 && !utf8.ValidString(keys[0]) {
+		return newProblem(http.StatusBadRequest, "", "Send one Idempotency-Key at most, in UTF-8.")
+	}
+	return nil
 }
 
 // checkQuery refuses what no operation here takes, before anything else looks

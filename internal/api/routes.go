@@ -59,6 +59,10 @@ func front(next http.Handler) http.Handler {
 			refused.write(w)
 			return
 		}
+		if refused := checkKey(r); refused != nil {
+			refused.write(w)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
