@@ -323,6 +323,10 @@ func TestAProofIsGoodOnce(t *testing.T) {
 	if r := one.prove("/token", "settings", proof, form("grant_type", "client_credentials")); r.text("error") != "invalid_dpop_proof" {
 		t.Errorf("at another grant: %d %s", r.Code, r.Body)
 	}
+	refresh := form("grant_type", "refresh_token", "refresh_token", one.tokens("docs", s).text("refresh_token"))
+	if r := one.prove("/token", "docs", proof, refresh); r.text("error") != "invalid_dpop_proof" {
+		t.Errorf("at a refresh: %d %s", r.Code, r.Body)
+	}
 	must(t, one.store.SweepOnce(t.Context()))
 	if r := one.prove("/token", "settings", proof, form("grant_type", "client_credentials")); r.text("error") != "invalid_dpop_proof" {
 		t.Errorf("after the job has forgotten what it may: %d %s", r.Code, r.Body)

@@ -18,7 +18,7 @@ import (
 func TestExchangeOfAnAccessToken(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	s := d.open("login")
+	s := d.open("login", "documents.read", "documents.write") // of which that app may have the first
 	from := d.tokens("docs", s, "scope", "openid email documents.read documents.write").text("access_token")
 	d.pass(2 * time.Minute)
 	r := d.granted("docs-back", d.byToken(from))

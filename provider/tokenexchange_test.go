@@ -217,6 +217,8 @@ func TestExchangeSentAgain(t *testing.T) {
 	if n := len(d.sessions()); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
+	d.refused("with another PIN", "console", d.with(f, "subject_token", "acme 1:000000"), "invalid_grant")
+	d.refused("for another account", "console", d.with(f, "subject_token", strings.Replace(f.Get("subject_token"), "acme 1", "acme 2", 1)), "invalid_grant")
 	d.refused("with another ID token", "console", d.with(f, "actor_token", d.actor(map[string]any{"jti": "other"})), "invalid_grant")
 	err := d.p.Sessions.End(context.Background(), first.(string), credentials.CauseRevoked, credentials.Mark{Who: "owner"})
 	must(t, err)
