@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -27,6 +28,9 @@ type Hasher struct {
 	waiting chan struct{} // one place per caller that runs or waits
 	visits  chan struct{} // the same for visitors who are not signed in
 	calling chan struct{} // one place per visitor whose hash runs
+
+	mu   sync.Mutex
+	each map[string]int // places in waiting by who has them
 }
 
 // Bounds of the callers that wait for a hash. Those of PINs take 19 ms, so that
@@ -35,6 +39,7 @@ type Hasher struct {
 // leave one of several processors to the PINs.
 const (
 	maxWaiting = 256
+	maxEach    = 16 // of maxWaiting, for one person
 	maxVisits  = 128
 )
 
@@ -46,13 +51,34 @@ func NewHasher(pepper []byte) *Hasher {
 		waiting: make(chan struct{}, maxWaiting),
 		visits:  make(chan struct{}, maxVisits),
 		calling: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		each:    map[string]int{},
 	}
 }
 
 // Enter takes a place in the queue for a slow hash, or fails with ErrBusy at
 // once. Whoever must write something before hashing enters first, so that a
-// crowd is turned away before it costs a write.
-func (h *Hasher) Enter() (leave func(), err error) { return enter(h.waiting) }
+// crowd is turned away before it costs a write. One person alone, who is signed
+// in and goes by a key, does not fill the queue.
+func (h *Hasher) Enter(who string) (leave func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.each[who] >= maxEach {
+		return nil, ErrBusy
+	}
+	free, err := enter(h.waiting)
+	if err != nil {
+		return nil, err
+	}
+	h.each[who]++
+	return func() {
+		free()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.each[who]--; h.each[who] == 0 {
+			delete(h.each, who)
+		}
+	}, nil
+}
 
 // Visit is Enter for visitors who are not signed in: they cannot fill the queue
 // of those who are.

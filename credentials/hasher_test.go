@@ -3,6 +3,7 @@ package credentials
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -47,18 +48,18 @@ func TestHasherIsBounded(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(nil)
 	var leave []func()
-	for range maxWaiting {
-		l, err := h.Enter()
+	for i := range maxWaiting {
+		l, err := h.Enter(fmt.Sprint(i))
 		if err != nil {
 			t.Fatal(err)
 		}
 		leave = append(leave, l)
 	}
-	if _, err := h.Enter(); !errors.Is(err, ErrBusy) {
+	if _, err := h.Enter("one more"); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many: %v", err)
 	}
 	leave[0]()
-	if _, err := h.Enter(); err != nil {
+	if _, err := h.Enter("one more"); err != nil {
 		t.Errorf("after one has left: %v", err)
 	}
 	for range cap(h.running) {
@@ -243,8 +244,38 @@ func TestVisitorsDoNotFillTheQueueOfOthers(t *testing.T) {
 	if _, err := h.Visit(); !errors.Is(err, ErrBusy) {
 		t.Errorf("one visitor too many: %v", err)
 	}
-	if _, err := h.Enter(); err != nil {
+	if _, err := h.Enter("sam"); err != nil {
 		t.Errorf("a PIN behind visitors: %v", err)
+	}
+}
+
+// TestOnePersonDoesNotFillTheQueue: whoever sends many at once waits with their own.
+func TestOnePersonDoesNotFillTheQueue(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(nil)
+	for round := range 2 {
+		var leave []func()
+		for range maxEach {
+			l, err := h.Enter("mallory")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, l)
+		}
+		if _, err := h.Enter("mallory"); !errors.Is(err, ErrBusy) {
+			t.Errorf("round %d, one too many: %v", round, err)
+		}
+		if l, err := h.Enter("sam"); err != nil {
+			t.Errorf("behind somebody with many: %v", err)
+		} else {
+			l()
+		}
+		for _, l := range leave {
+			l()
+		}
+	}
+	if len(h.each) != 0 || len(h.waiting) != 0 {
+		t.Errorf("%d people and %d places are held by nobody", len(h.each), len(h.waiting))
 	}
 }
 

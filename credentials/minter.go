@@ -187,7 +187,7 @@ func (m *Minter) mintPassword(ctx context.Context, store Minting, policy Policy)
 // mintPIN draws until the digits are no live PIN's of the account: a new PIN
 // differs from the one it replaces, and a PIN never answers for another.
 func (m *Minter) mintPIN(ctx context.Context, store Minting) (Minted, error) {
-	leave, err := m.Hasher.Enter()
+	leave, err := m.Hasher.Enter(store.Credential.Minter.Key())
 	if err != nil {
 		return Minted{}, err
 	}

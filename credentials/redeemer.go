@@ -56,7 +56,7 @@ func (r *Redeemer) use(ctx context.Context, try Try, pin Secret, reason string) 
 	// From here on nothing stops when the visitor does: a try that is reserved
 	// is settled.
 	ctx = context.WithoutCancel(ctx)
-	leave, err := r.Hasher.Enter()
+	leave, err := r.Hasher.Enter(try.Agent.Key())
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -185,7 +186,7 @@ func TestMintRefused(t *testing.T) {
 	w.want(w.call("settings", "POST", creds, mintBody(), "Idempotency-Key", long), 422)
 	w.want(w.call("settings", "POST", creds, mintBody(), "Idempotency-Key", "k\xff"), 400) // PostgreSQL takes no such text
 	w.want(w.call("settings", "POST", creds, mintBody(), "Idempotency-Key", "é"), 201)
-	twice := httptest.NewRequest("POST", creds, nil)
+	twice := httptest.NewRequest(http.MethodPost, creds, nil)
 	twice.Header["Idempotency-Key"] = []string{"one", "two"}
 	w.want(w.serve(twice), 400)
 }

@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -195,8 +196,8 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, storetest.SQLite(t))
 	b := w.signIn("olivia")
-	for {
-		leave, err := w.hasher.Enter()
+	for i := 0; ; i++ {
+		leave, err := w.hasher.Enter(fmt.Sprint(i))
 		if err != nil {
 			break
 		}
