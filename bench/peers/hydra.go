@@ -89,11 +89,11 @@ func (h *hydra) start(ctx context.Context, db *rig.Database) (*server, error) {
 		return nil, err
 	}
 	cmd := exec.Command(h.program, "serve", "all", "--dev", "--config", file) //nolint:gosec // what the flag names
-	site := &rig.Site{App: h.client, Machine: h.client, Asker: h.client, Scope: "openid offline_access", Alg: h.alg}
-	site.Offline = site
+	site := &rig.Site{App: h.client, Machine: h.client, Asker: h.client, Scope: "openid", Alg: h.alg}
 	s, err := launch(ctx, cmd, h.dir, h.name, "http://"+address(0), "/health/ready", site, h.prepare)
 	if err == nil {
 		site.Introspection = h.admin + "/admin/oauth2/introspect"
+		site.Offline = withOffline(site, "openid offline_access", h.client)
 		s.forms = [][]string{{"login", "somebody", "password", h.client.Secret}}
 	}
 	return s, err

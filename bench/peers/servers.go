@@ -29,6 +29,14 @@ type server struct {
 	close   func()
 }
 
+// withOffline is a site as an app sees it that has refresh tokens. Those that people
+// sign in to without have none, at any server.
+func withOffline(s *rig.Site, scope string, app rig.App) *rig.Site {
+	offline := *s
+	offline.Scope, offline.App = scope, app
+	return &offline
+}
+
 // process is what is measured, which the broker has since its start.
 func (s *server) process() *rig.Process {
 	if s.broker != nil {
@@ -98,6 +106,8 @@ func startBroker(ctx context.Context, program, name, alg string) (*server, error
 		return nil, err
 	}
 	s := &server{broker: b, db: b.DB, site: b.Site(), close: b.Remove}
+	s.site.Offline = b.Site()
+	s.site.App.ID = "docs-once"
 	if err := b.Start(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -156,7 +166,9 @@ func startNode(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	client := app()
-	given, err := json.Marshal(map[string]any{"port": port, "alg": "ES256", "client": map[string]string{"id": client.ID, "secret": client.Secret, "redirect_uri": rig.Callback},
+	offline := client
+	offline.ID += "-offline"
+	given, err := json.Marshal(map[string]any{"port": port, "alg": "ES256", "redirect_uri": rig.Callback, "secret": client.Secret, "once": client.ID, "offline": offline.ID,
 		"jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key, KeyID: "e", Algorithm: "ES256", Use: "sig"}}}})
 	if err != nil {
 		return nil, err
@@ -164,9 +176,9 @@ func startNode(ctx context.Context, dir string) (*server, error) {
 	cmd := exec.Command(node, "server.mjs", string(given)) //nolint:gosec // ours
 	cmd.Dir, cmd.Env = nodeFolder, append(os.Environ(), "NODE_ENV=production")
 	site := &rig.Site{App: client, Machine: client, Asker: client, Scope: "openid", Alg: "ES256"}
-	site.Offline = site
 	s, err := launch(ctx, cmd, dir, "oidc-provider", fmt.Sprintf("http://127.0.0.1:%d", port), discovery, site, nil)
 	if err == nil {
+		site.Offline = withOffline(site, "openid", offline)
 		s.forms = [][]string{{"login", "somebody", "password", client.Secret}}
 	}
 	return s, err
@@ -186,9 +198,7 @@ func startZitadel(ctx context.Context, dir string) (*server, error) {
 	site := &rig.Site{App: client, Machine: rig.App{ID: "sid1", Secret: "verysecret"}, Asker: client, Scope: "openid", Alg: "RS256"}
 	s, err := launch(ctx, exec.Command(program, address, client.ID, client.Secret, rig.Callback), dir, "zitadel", "http://"+address, discovery, site, nil) //nolint:gosec // ours
 	if err == nil {
-		offline := *site
-		offline.Scope = "openid offline_access"
-		site.Offline = &offline
+		site.Offline = withOffline(site, "openid offline_access", client)
 		s.forms = [][]string{{"username", "test-user2", "password", peersPassword}}
 	}
 	return s, err

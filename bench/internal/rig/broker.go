@@ -161,6 +161,7 @@ policies:
   pin:    {name: Support PIN, kind: pin, digits: 6, redeem_within: 15m, uses: 1, tries: 5, session: 30m, idle: 10m, scopes: [documents.read]}
 clients:
   - {id: docs, secret: "SECRET", redirect_uris: ["http://127.0.0.1:1/callback"], audience: "https://docs.bench.example/api", scopes: ["documents.*"], grants: [authorization_code, refresh_token], enforces: guard, id_token_alg: ALG}
+  - {id: docs-once, secret: "SECRET", redirect_uris: ["http://127.0.0.1:1/callback"], audience: "https://docs.bench.example/api", scopes: ["documents.*"], grants: [authorization_code], enforces: guard, id_token_alg: ALG}
   - {id: docs-api, secret: "SECRET", audience: "https://docs.bench.example/api", grants: [client_credentials], api: [actions.write, endings.read]}
   - {id: settings, secret: "SECRET", grants: [client_credentials], api: [credentials.mint, credentials.read, credentials.revoke, record.read], owners: customers, owner_proof: trusted}
 `

@@ -65,14 +65,14 @@ class Memory {
 const provider = new Provider(issuer, {
   adapter: Memory,
   clients: [
-    {
-      client_id: given.client.id,
-      client_secret: given.client.secret,
-      redirect_uris: [given.client.redirect_uri],
-      grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-      id_token_signed_response_alg: given.alg,
-    },
-  ],
+    { client_id: given.once, grant_types: ['authorization_code', 'client_credentials'] },
+    { client_id: given.offline, grant_types: ['authorization_code', 'refresh_token', 'client_credentials'] },
+  ].map((client) => ({
+    ...client,
+    client_secret: given.secret,
+    redirect_uris: [given.redirect_uri],
+    id_token_signed_response_alg: given.alg,
+  })),
   jwks: given.jwks,
   cookies: { keys: ['only for the bench'] },
   features: {
@@ -83,7 +83,7 @@ const provider = new Provider(issuer, {
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   pkce: { required: () => true },
   rotateRefreshToken: true,
-  issueRefreshToken: async () => true, // as the broker does
+  issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'), // as the broker does
   findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   // Nobody is asked for consent, as at the broker.
   async loadExistingGrant(ctx) {
@@ -115,7 +115,7 @@ async function interact(request, response) {
     return;
   }
   const form = await read(request);
-  if (form.get('password') !== given.client.secret) throw new Error('wrong password');
+  if (form.get('password') !== given.secret) throw new Error('wrong password');
   await provider.interactionFinished(request, response, { login: { accountId: form.get('login') } });
 }
 
