@@ -165,6 +165,9 @@ func (t *tx) alive(found credentials.Session, ok bool) (_ credentials.Session, e
 // active counts as activity.
 func (t *tx) active(s *credentials.Session) error {
 	s.ActiveAt = t.now
+	if t.seen != nil {
+		return t.put(touchForeseen, s.ID, micros(s.ActiveAt), micros(t.seen.session.AuthTime))
+	}
 	return t.put(touchSession, s.ID, micros(s.ActiveAt))
 }
 
@@ -205,8 +208,10 @@ func (s *Store) upon(ctx context.Context, look func(*tx) (credentials.Session, b
 
 const proveSession = `UPDATE sessions SET auth_time = $2 WHERE sid = $1`
 
-// Touch implements credentials.Store.
+// Touch implements credentials.Store. It leaves no entry, so what was foreseen is
+// neither the newest proof nor will be.
 func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time) (credentials.Session, error) {
+	s.guesses.take(account, sid, s.now())
 	return s.within(ctx, account, sid, func(t *tx, found *credentials.Session) error {
 		if proof.After(found.AuthTime) {
 			found.AuthTime = proof
