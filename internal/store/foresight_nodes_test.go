@@ -1,6 +1,10 @@
 package store
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -125,4 +129,77 @@ func TestAGuessThatIsSentEarly(t *testing.T) {
 		t.Error(err)
 	}
 	a.sound()
+}
+
+// TestAGuessWaitsForTheRow: a guess that began before another node's transaction
+// was over is about what that leaves, however the database plans and isolates.
+func TestAGuessWaitsForTheRow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options string
+		pooled  bool
+	}{
+		"as it is":             {},
+		"serializable":         {options: "&default_transaction_isolation=serializable"},
+		"planned each time":    {options: "&plan_cache_mode=force_custom_plan"},
+		"a transaction pooler": {pooled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, storetest.Postgres(t))
+			a := openWith(t, b.dsn, func(o *Options) {
+				if o.Secrets, o.DSN = b.secrets, o.DSN+c.options; c.pooled {
+					o.DSN, o.Pooled = storetest.Pooled(t, o.DSN), true
+				}
+			})
+			for i, undone := range []bool{false, true} {
+				s := a.lent(fmt.Sprint("acme", i))
+				a.guessWaits(b, s, undone)
+			}
+			a.sound()
+		})
+	}
+}
+
+var errUndo = errors.New("undo it")
+
+// guessWaits has a token issued while b ends the session, which it then may undo.
+func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
+	w.t.Helper()
+	issued := make(chan error, 1)
+	err := b.verb(w.t.Context(), func(tx *tx) error {
+		if err := tx.hold(s.Account.ID); err != nil {
+			return err
+		}
+		if _, err := tx.end(s, credentials.CauseRevoked, byOwner); err != nil {
+			return err
+		}
+		if err := cmp.Or(tx.finish(), tx.send()); err != nil {
+			return err
+		}
+		for _, h := range tx.heads {
+			h.dirty = false
+		}
+		tx.ended = nil
+		go func() {
+			_, err := w.Issue(context.WithoutCancel(w.t.Context()), grant(s))
+			issued <- err
+		}()
+		const locked = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+		for tries := 0; w.number(locked) == 0; tries++ {
+			if tries > 10_000 {
+				return errors.New("nothing waits for the account that is held")
+			}
+		}
+		if undone {
+			return errUndo
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUndo) {
+		w.t.Error(err)
+	}
+	if err := <-issued; undone != (err == nil) || err != nil && !isEnded(err, credentials.CauseRevoked) {
+		w.t.Errorf("undone %v: %v", undone, err)
+	}
 }
