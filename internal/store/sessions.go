@@ -208,10 +208,8 @@ func (s *Store) upon(ctx context.Context, look func(*tx) (credentials.Session, b
 
 const proveSession = `UPDATE sessions SET auth_time = $2 WHERE sid = $1`
 
-// Touch implements credentials.Store. It leaves no entry, so what was foreseen is
-// neither the newest proof nor will be.
+// Touch implements credentials.Store.
 func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time) (credentials.Session, error) {
-	s.guesses.take(account, sid, s.now())
 	return s.within(ctx, account, sid, func(t *tx, found *credentials.Session) error {
 		if proof.After(found.AuthTime) {
 			found.AuthTime = proof
