@@ -19,24 +19,38 @@ type foreseen struct {
 	session    credentials.Session    // that was opened
 	credential credentials.Credential // that was found
 	at         time.Time
+	until      time.Time // by when the session or credential is over by itself
 }
 
-// saveForeseen locks an account's row and moves its record's end, or fails where
-// the record does not end as it was foreseen: the row is then read as it stands
-// when nobody else holds it any more. Accounts' rows are never deleted.
-const saveForeseen = `UPDATE accounts SET seq = CAST($2 AS BIGINT) / CASE WHEN hash = $5 THEN 1 ELSE 0 END, hash = $3, at = $4 WHERE id = $1`
+// Both fail where there is no row as it was foreseen, or none at all. The row is
+// looked at as it stands when nobody else holds it any more.
+const (
+	saveForeseen  = `WITH its AS (` + saveAccount + ` AND hash = $5` + orFail
+	touchForeseen = `WITH its AS (` + touchSession + ` AND auth_time = $3` + orFail // a newer proof leaves no entry
+	orFail        = ` RETURNING 1) SELECT 1 / count(*) FROM its`
+)
 
 // foresee holds an account by a guess: nothing is asked of the database, which
 // confirms it as the first thing in the trip that all else goes with, or undoes
 // the transaction; the verb then runs once more and looks. See Store.once.
+//
+// Of what is over by itself soon there is no guess: no entry says that somebody has
+// marked a credential as expired, whose clock is ahead, or has put off a session's
+// idle end.
 func (t *tx) foresee(g *foreseen) (bool, error) {
-	if g == nil || t.careful {
+	if g == nil || t.careful || g.until.Sub(t.now) < foresight {
 		return false, nil
 	}
 	h := g.head
 	h.pending = []any{h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At), h.chain.Hash}
-	t.heads, t.guessed = append(t.heads, &h), true
+	t.heads, t.guessed, t.seen = append(t.heads, &h), true, g
 	return true, t.put(saveForeseen, h.pending...)
+}
+
+// send sends what was put, and waits for it.
+func (t *tx) send() error {
+	t.sending()
+	return t.q.settle()
 }
 
 // sending tells the heads that what was put is sent now: a guess is then a lock,
@@ -54,7 +68,8 @@ func moved(err error) bool {
 }
 
 // Limits of what is foreseen: how long it may take from the opening of a session
-// to the first token, beyond which the guess is forgotten, and of how many.
+// to the first token, beyond which the guess is forgotten, and of how many. It is
+// longer than a verb may take and clocks may differ: see foresee.
 const (
 	foresight    = time.Minute
 	mostForeseen = 512 // in either half: see guesses
@@ -76,7 +91,7 @@ func (g *guesses) keep(s credentials.Session, h head, now time.Time) {
 	if g.young == nil || len(g.young) >= mostForeseen || now.Sub(g.turned) >= foresight {
 		g.young, g.old, g.turned = map[string]*foreseen{}, g.young, now
 	}
-	g.young[s.ID] = &foreseen{head: h, session: apart(s), at: now}
+	g.young[s.ID] = &foreseen{head: h, session: apart(s), at: now, until: s.DueAt()}
 }
 
 // take forgets it and returns it, nil for none that is worth trying.

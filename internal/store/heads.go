@@ -41,7 +41,7 @@ func (t *tx) hold(ids ...string) error {
 			return err
 		}
 	}
-	if err := t.q.settle(); err != nil {
+	if err := t.send(); err != nil {
 		return err
 	}
 	if len(t.heads)-had < len(ids) {

@@ -61,7 +61,7 @@ func (t *tx) account(m credentials.Minting) error {
 	}
 	err := t.heldBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
 	if err == nil {
-		err = t.q.settle()
+		err = t.send()
 	}
 	if taken := duplicate(err); taken && (t.careful || t.s.engine.file) {
 		return credentials.ErrHandleTaken // a new account cannot have it

@@ -36,7 +36,7 @@ func (s *Store) foreseeLogin(ctx context.Context, email string) (out credentials
 		f, at := &foreseen{}, int64(0)
 		h := &f.head
 		c, err := scanCredential(r, &out.Verifier, &h.Connector, &h.Name, &h.Handle, &h.salt, &h.chain.Seq, &h.chain.Hash, &at)
-		h.ID, h.chain.At, f.credential = c.Account, fromMicros(at), c
+		h.ID, h.chain.At, f.credential, f.until = c.Account, fromMicros(at), c, c.RedeemBy
 		out.Account, out.Credential, out.Holder, out.Seen = c.Account, c.ID, c.Holder, f
 		return err
 	})

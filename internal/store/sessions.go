@@ -165,6 +165,9 @@ func (t *tx) alive(found credentials.Session, ok bool) (_ credentials.Session, e
 // active counts as activity.
 func (t *tx) active(s *credentials.Session) error {
 	s.ActiveAt = t.now
+	if t.seen != nil {
+		return t.put(touchForeseen, s.ID, micros(s.ActiveAt), micros(t.seen.session.AuthTime))
+	}
 	return t.put(touchSession, s.ID, micros(s.ActiveAt))
 }
 

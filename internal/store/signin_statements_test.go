@@ -20,6 +20,8 @@ func brief(statement string) string {
 		return words[0] + " " + words[2]
 	case "UPDATE":
 		return "UPDATE " + words[1]
+	case "WITH":
+		return words[3][1:] + " " + words[4]
 	}
 	return statement
 }

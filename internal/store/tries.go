@@ -44,7 +44,7 @@ func (b *sent) columns() []any {
 func (t *tx) agent(a credentials.Agent) (suspended bool, err error) {
 	var at int64
 	if err = t.agentSoon(a, &at); err == nil {
-		err = t.q.settle()
+		err = t.send()
 	}
 	return at != 0, err
 }

@@ -27,6 +27,7 @@ type tx struct {
 	// Not careful, it takes what it inserts to be new, and an account to be as it was
 	// seen; guessed: it has.
 	careful, guessed bool
+	seen             *foreseen // what it began with, nil if it has looked
 }
 
 // row is what a query found, on either engine.
@@ -130,7 +131,7 @@ func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
 	if err = f(t); err == nil {
 		err = t.finish()
 	} else if t.guessed { // what f says is so if it has guessed right
-		err = cmp.Or(q.settle(), err)
+		err = cmp.Or(t.send(), err)
 	}
 	if err == nil {
 		err = s.probed("COMMIT")

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// nodes are two nodes of one installation on PostgreSQL, each with a clock of its
+// own.
+func nodes(t *testing.T) (a, b *world) {
+	t.Helper()
+	a = open(t, storetest.Postgres(t))
+	b = openWith(t, a.dsn, func(o *Options) { o.Secrets = a.secrets })
+	return a, b
+}
+
+// TestALoginThatAnotherNodeHasSeenExpire: the job writes no entry when it marks a
+// login as expired, and the clocks of two nodes differ.
+func TestALoginThatAnotherNodeHasSeenExpire(t *testing.T) {
+	t.Parallel()
+	a, b := nodes(t)
+	c := a.mint(login("acme", "guest@x.example", func(m *credentials.Minting) {
+		m.Credential.Holder, m.Credential.Uses, m.Credential.UsesLeft = true, 2, 2
+	}))
+	b.clock.add(c.RedeemBy.Sub(b.clock.now()))
+	a.clock.add(c.RedeemBy.Sub(a.clock.now()) - time.Second)
+	seen, err := a.Login(t.Context(), c.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.SweepOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.RedeemPassword(t.Context(), credentials.PasswordTry{Login: seen, ID: "late", Right: true, SID: credentials.NewID()})
+	if unusable(err) != credentials.Expired {
+		t.Errorf("a login that is marked as expired: %v", err)
+	}
+	a.sound()
+}
+
+// TestActivityOnAnotherNode: activity and a newer proof write no entry; they are
+// seen all the same.
+func TestActivityOnAnotherNode(t *testing.T) {
+	t.Parallel()
+	a, b := nodes(t)
+	both := func(d time.Duration) { a.clock.add(d); b.clock.add(d) }
+	a.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder, m.Credential.Idle = true, 30*time.Second }))
+	s, err := a.password("one", nil, "guest@x.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both(20 * time.Second)
+	if _, err := b.Touch(t.Context(), "acme", s.ID, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	both(20 * time.Second)
+	if _, err := a.Issue(t.Context(), grant(s)); err != nil {
+		t.Errorf("a session that was active 20 s ago: %v", err)
+	}
+
+	s = a.enter(agent(1), "other", "123456")
+	proof := s.AuthTime.Add(time.Second)
+	if _, err := b.Touch(t.Context(), "other", s.ID, proof); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Issue(t.Context(), grant(s)); err != nil || !got.AuthTime.Equal(proof) {
+		t.Errorf("a token says the proof of %s where there is one of %s: %v", got.AuthTime, proof, err)
+	}
+
+	s = a.enter(agent(1), "third", "123456")
+	if _, err := b.Touch(t.Context(), "third", s.ID, proof.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Touch(t.Context(), "third", s.ID, proof); err != nil || !got.AuthTime.Equal(proof.Add(time.Second)) {
+		t.Errorf("an older proof has taken the place of a newer one: %s, %v", got.AuthTime, err)
+	}
+	a.sound()
+}
+
+// TestAGuessAboutAnAccountThatIsGone: a database that has fallen over to a copy
+// which never had the account confirms nothing about it.
+func TestAGuessAboutAnAccountThatIsGone(t *testing.T) {
+	t.Parallel()
+	a, _ := nodes(t)
+	s := a.lent("acme")
+	for _, table := range []string{"sessions", "credentials", "record_people", "record"} {
+		column := map[string]string{"record": "chain", "record_people": "chain"}[table]
+		if column == "" {
+			column = "account"
+		}
+		if _, err := a.engine.write.ExecContext(t.Context(), `DELETE FROM `+table+` WHERE `+column+` = 'acme'`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.engine.write.ExecContext(t.Context(), `DELETE FROM accounts WHERE id = 'acme'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Issue(t.Context(), grant(s)); err == nil || a.number(`SELECT count(*) FROM grants`) != 0 {
+		t.Errorf("a token for a session that is not there: %v", err)
+	}
+	a.sound()
+}
+
+// TestAGuessThatIsSentEarly: however it is sent, what is recorded after it is in
+// the row of the account.
+func TestAGuessThatIsSentEarly(t *testing.T) {
+	t.Parallel()
+	a, _ := nodes(t)
+	s := a.lent("acme")
+	guess := a.guesses.take("acme", s.ID, a.now())
+	err := a.verb(t.Context(), func(tx *tx) error {
+		if ok, err := tx.foresee(guess); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if err := tx.hold(itself); err != nil {
+			return err
+		}
+		_, err := tx.end(s, credentials.CauseSignedOut, byOwner)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	a.sound()
+}
+
+// TestAGuessWaitsForTheRow: a guess that began before another node's transaction
+// was over is about what that leaves, however the database plans and isolates.
+func TestAGuessWaitsForTheRow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options string
+		pooled  bool
+	}{
+		"as it is":             {},
+		"serializable":         {options: "&default_transaction_isolation=serializable"},
+		"planned each time":    {options: "&plan_cache_mode=force_custom_plan"},
+		"a transaction pooler": {pooled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, storetest.Postgres(t))
+			a := openWith(t, b.dsn, func(o *Options) {
+				if o.Secrets, o.DSN = b.secrets, o.DSN+c.options; c.pooled {
+					o.DSN, o.Pooled = storetest.Pooled(t, o.DSN), true
+				}
+			})
+			for i, undone := range []bool{false, true} {
+				s := a.lent(fmt.Sprint("acme", i))
+				a.guessWaits(b, s, undone)
+			}
+			a.sound()
+		})
+	}
+}
+
+var errUndo = errors.New("undo it")
+
+// guessWaits has a token issued while b ends the session, which it then may undo.
+func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
+	w.t.Helper()
+	issued := make(chan error, 1)
+	err := b.verb(w.t.Context(), func(tx *tx) error {
+		if err := tx.hold(s.Account.ID); err != nil {
+			return err
+		}
+		if _, err := tx.end(s, credentials.CauseRevoked, byOwner); err != nil {
+			return err
+		}
+		if err := cmp.Or(tx.finish(), tx.send()); err != nil {
+			return err
+		}
+		for _, h := range tx.heads {
+			h.dirty = false
+		}
+		tx.ended = nil
+		go func() {
+			_, err := w.Issue(context.WithoutCancel(w.t.Context()), grant(s))
+			issued <- err
+		}()
+		const locked = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+		for tries := 0; w.number(locked) == 0; tries++ {
+			if tries > 10_000 {
+				return errors.New("nothing waits for the account that is held")
+			}
+		}
+		if undone {
+			return errUndo
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errUndo) {
+		w.t.Error(err)
+	}
+	if err := <-issued; undone != (err == nil) || err != nil && !isEnded(err, credentials.CauseRevoked) {
+		w.t.Errorf("undone %v: %v", undone, err)
+	}
+}
