@@ -39,7 +39,7 @@ type Hasher struct {
 // leave one of several processors to the PINs.
 const (
 	maxWaiting = 256
-	maxEach    = 16 // of maxWaiting, for one person
+	maxEach    = maxWaiting / 4 // for one person
 	maxVisits  = 128
 )
 
