@@ -119,11 +119,11 @@ func (c *Credential) MissTicket() {
 // credential asks for: the whole ticket, without regard to case, standing by
 // itself. A credential without ticket asks for nothing.
 func (c Credential) Names(reason string) bool {
-	want := strings.ToLower(strings.TrimSpace(asWritten(c.Ticket)))
+	want := strings.ToLower(strings.TrimSpace(AsWritten(c.Ticket)))
 	if want == "" {
 		return true
 	}
-	said := strings.ToLower(asWritten(reason))
+	said := strings.ToLower(AsWritten(reason))
 	for from := 0; ; {
 		i := strings.Index(said[from:], want)
 		if i < 0 {
@@ -137,12 +137,13 @@ func (c Credential) Names(reason string) bool {
 	}
 }
 
-// asWritten leaves out what turns text around. It is not seen, it comes along
-// when somebody copies from a page written from right to left, and it can make
-// a text look like another one.
-func asWritten(s string) string {
+// AsWritten leaves out what turns text around, and the controls past ASCII, which
+// some terminals obey. They are not seen, they come along when somebody copies
+// from a page written from right to left or from an old table, and they can make
+// a text look like another one: an account's number, read out backwards.
+func AsWritten(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Bidi_Control, r) {
+		if unicode.Is(unicode.Bidi_Control, r) || r >= 0x80 && r < 0xa0 {
 			return -1
 		}
 		return r

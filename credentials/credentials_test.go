@@ -37,7 +37,7 @@ func TestFolding(t *testing.T) {
 			t.Errorf("FoldHandle(%q) = %q", in, got)
 		}
 	}
-	for in, want := range map[string]string{" 123 456\n": "123456", "123-456": "123456", "1\u00a02\t3": "123", "12a": "12a", "": ""} {
+	for in, want := range map[string]string{" 123 456\n": "123456", "123-456": "123456", "1\u00a02\t3": "123", "\u202a123\u2009\u2013\u200b456\u202c": "123456", "12a": "12a", "": ""} {
 		if got := FoldPIN(in); got != want {
 			t.Errorf("FoldPIN(%q) = %q", in, got)
 		}

@@ -73,6 +73,11 @@ func (m *Minter) PolicyName(id string) string {
 // Mint makes a credential. What the rules do not allow is a *Refused; see also
 // ErrHandleTaken, ErrOtherOwner, ErrKeyReused.
 func (m *Minter) Mint(ctx context.Context, r MintRequest) (Minted, error) {
+	for _, shown := range []*string{&r.Account.Name, &r.Account.Handle, &r.Owner.Name, &r.Owner.Email, &r.Ticket} {
+		if utf8.ValidString(*shown) { // anything else is refused as it is
+			*shown = AsWritten(*shown)
+		}
+	}
 	policy, lent, err := m.judge(r)
 	if err != nil {
 		return Minted{}, err

@@ -156,3 +156,25 @@ func TestMintStores(t *testing.T) {
 		}
 	}
 }
+
+// TestMintKeepsWhatIsSeen: an account's number is read out on the phone, and a
+// name tells people whose account it is; neither is turned around by what is not
+// seen, and nobody is locked out because their name comes with it.
+func TestMintKeepsWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	store := &minting{}
+	r := testRequest()
+	r.Policy, r.Ticket = "bound", "\u20674711\u2069"
+	r.Account.Name, r.Account.Handle, r.Owner.Name, r.Owner.Email = "\u200fאקמי\u200f", "\u202e1002\u202c", "Oli\u009bvia\u2066", "o\u202e@x.example"
+	if _, err := testMinter(t, store).Mint(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	a, c := store.got.Account, store.got.Credential
+	if a.ID != "acme" || a.Name != "אקמי" || a.Handle != "1002" || c.Minter.Name != "Olivia" || c.Contact != "Olivia" || c.Minter.Email != "o@x.example" || c.Ticket != "4711" {
+		t.Errorf("stored are %+q, %q of %q with %q", a, c.Contact, c.Minter.Name, c.Ticket)
+	}
+	r.Account.Handle = "\u202e\u202c"
+	if _, err := testMinter(t, store).Mint(t.Context(), r); err == nil {
+		t.Error("a handle of nothing that is seen is taken")
+	}
+}

@@ -91,8 +91,12 @@ func MayLend(rules []MayRule, claims map[string][]string) []string {
 // FoldHandle is how handles are compared: as people say and type them, without
 // regard to case, spaces, hyphens and what cannot be seen.
 func FoldHandle(handle string) string {
-	return fold(handle, func(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) })
+	return fold(handle, unsaid)
 }
+
+// unsaid are the characters that nobody reads out: spaces, dashes, and what cannot
+// be seen, which comes along with what is copied from another program.
+func unsaid(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) }
 
 // fold lowers the case and leaves some characters out. What no database takes
 // as text becomes a character that no handle or address has.
@@ -108,10 +112,14 @@ func fold(s string, out func(rune) bool) string {
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar))))
 }
 
-var ungrouped = strings.NewReplacer(" ", "", "-", "", "\u00a0", "", "\t", "")
-
-// FoldPIN takes out what people type to group digits. The result may hold
+// FoldPIN takes out what people type to group digits, and what they do not know
+// that they paste: neither costs a try. The result may hold
 // anything else that was typed.
 func FoldPIN(pin string) string {
-	return ungrouped.Replace(strings.TrimSpace(pin))
+	return strings.Map(func(r rune) rune {
+		if unsaid(r) {
+			return -1
+		}
+		return r
+	}, pin)
 }

@@ -133,7 +133,7 @@ func cleanReason(reason string) string {
 			return ' '
 		}
 		return r
-	}, asWritten(strings.ToValidUTF8(reason, "")))
+	}, AsWritten(strings.ToValidUTF8(reason, "")))
 	runes := []rune(strings.TrimSpace(clean))
 	if len(runes) > maxReason {
 		runes = runes[:maxReason]

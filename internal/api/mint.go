@@ -77,7 +77,7 @@ func (h *Handler) mint(ctx context.Context, in *mintInput) (*mintOutput, error) 
 	if err != nil {
 		return nil, h.outcome(ctx, err)
 	}
-	out := &mintOutput{Status: http.StatusCreated, Body: h.minted(made, in.Body.Handle)}
+	out := &mintOutput{Status: http.StatusCreated, Body: h.minted(made, credentials.AsWritten(in.Body.Handle))}
 	if made.Repeated {
 		out.Status = http.StatusOK
 	}

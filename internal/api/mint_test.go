@@ -58,6 +58,18 @@ func TestMintContactBound(t *testing.T) {
 	}
 }
 
+// TestMintSaysTheNumberAsItIsStored: what the product shows its customer is what
+// the agent is shown.
+func TestMintSaysTheNumberAsItIsStored(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	r := w.want(w.call("settings", "POST", creds, mintBody("handle", "\u202eACME-1\u202c", "account_name", "Acme\u202e")), 201)
+	got := w.want(w.call("settings", "GET", creds+"/"+r.text("id"), nil), 200)
+	if r.text("account_handle") != "ACME-1" || got.text("account_handle") != "ACME-1" {
+		t.Errorf("at the mint %q, later %q", r.text("account_handle"), got.text("account_handle"))
+	}
+}
+
 func TestMintTwiceWithOneKey(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(w *world) {

@@ -183,6 +183,7 @@ func (o *OIDC) account(said claims) (credentials.Account, error) {
 			return credentials.Account{}, err
 		}
 	}
+	a.Name, a.Handle = credentials.AsWritten(a.Name), credentials.AsWritten(a.Handle) // as everybody else is shown them
 	return a, nil
 }
 

@@ -76,6 +76,7 @@ func TestAccount(t *testing.T) {
 		want  credentials.Account // zero: none
 	}{
 		{"all", all, full, credentials.Account{ID: "acme", Connector: "corp", Name: "Acme Ltd", Handle: "4711"}},
+		{"what is not seen", all, with("number", "\u202e4711\u202c"), credentials.Account{ID: "acme", Connector: "corp", Name: "Acme Ltd", Handle: "4711"}},
 		{"the id alone", AccountClaims{ID: all.ID}, full, credentials.Account{ID: "acme", Connector: "corp", Name: "acme", Handle: "acme"}},
 		{"a list of one", all, with(all.ID, []string{"acme"}), credentials.Account{ID: "acme", Connector: "corp", Name: "Acme Ltd", Handle: "4711"}},
 		{"a long number", AccountClaims{ID: all.ID}, with(all.ID, 9007199254740993),
