@@ -222,8 +222,8 @@ func request(id, policy string) credentials.MintRequest {
 func TestWholeWay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		mint, redeem := w.minter()
-		pins := make([]credentials.Minted, 20)
-		parallel(len(pins), func(i int) { // a new account, 20 times at once: one salt
+		pins := make([]credentials.Minted, 16)
+		parallel(len(pins), func(i int) { // a new account, 16 times at once: one salt
 			var err error
 			if pins[i], err = mint.Mint(t.Context(), request("acme", "support-pin")); err != nil {
 				t.Error(err)
