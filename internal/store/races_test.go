@@ -169,6 +169,9 @@ func TestInstallationLimit(t *testing.T) {
 		if _, err := w.redeem(agent(1), "hacme", "4320"); !isNoMatch(err) {
 			t.Errorf("before a day has passed: %v", err)
 		}
+		if f := w.counted(agent(1), "acme"); f.Installation != 200 || f.InstallationWeak != 200 {
+			t.Errorf("before a day has passed %d count, %d of them with four digits", f.Installation, f.InstallationWeak)
+		}
 		w.clock.add(time.Hour + time.Second)
 		w.mint(minting("acme", "1234", func(m *credentials.Minting) { m.Verifier = []byte("4321") }))
 		w.enter(agent(1), "acme", "1234")
