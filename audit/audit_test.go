@@ -73,6 +73,7 @@ func TestVerifyNamesFirstBrokenLink(t *testing.T) {
 		reason string
 	}{
 		"a fact":         {func(e []Entry) []Entry { e[2].Facts = map[string]string{"sid": "other"}; return e }, 3, "content"},
+		"a fact's value": {func(e []Entry) []Entry { e[2].Facts["policy"] = "two-day-pin"; return e }, 3, "content"},
 		"a kind":         {func(e []Entry) []Entry { e[2].Kind = "session.ended"; return e }, 3, "content"},
 		"a time":         {func(e []Entry) []Entry { e[2].At = e[2].At.Add(time.Millisecond); return e }, 3, "content"},
 		"a name":         {func(e []Entry) []Entry { e[1].About[0].Fields = map[string]string{"agent": "Eve"}; return e }, 2, `"agent"`},
@@ -82,6 +83,13 @@ func TestVerifyNamesFirstBrokenLink(t *testing.T) {
 		"swapped":        {func(e []Entry) []Entry { e[1], e[2] = e[2], e[1]; return e }, 3, "missing"},
 		"rehashed alone": {func(e []Entry) []Entry { e[1].Kind = "x"; e[1].Hash = e[1].Sum(); return e }, 3, "link"},
 		"another chain":  {func(e []Entry) []Entry { e[3].Chain = "other"; e[3].Hash = e[3].Sum(); return e }, 4, "another record"},
+		"all as another's": {func(e []Entry) []Entry {
+			for i := range e {
+				e[i].Chain = "other"
+			}
+			return e
+		}, 1, "content"},
+		"dated back": {func(e []Entry) []Entry { e[4].At = noon; e[4].Hash = e[4].Sum(); return e }, 5, "time"},
 		"extra field": {func(e []Entry) []Entry {
 			e[3].About = append(e[3].About, Person{ID: "p", Fields: map[string]string{"agent2": "Eve"}})
 			return e
@@ -121,6 +129,38 @@ func TestLengthsSeparate(t *testing.T) {
 	}
 	if bytes.Equal(Digest([]byte("s"), "ab", "c"), Digest([]byte("s"), "a", "bc")) {
 		t.Error("two different fields have the same digest")
+	}
+}
+
+// TestDigestsTellNothing: what stays of an erased field is not found by guessing,
+// and does not tell that it was in another entry or field, too.
+func TestDigestsTellNothing(t *testing.T) {
+	t.Parallel()
+	told := map[string]bool{}
+	for range 2 {
+		p := Person{ID: "dana", Fields: map[string]string{"agent": "Dana", "agent_email": "Dana"}}
+		for _, d := range (Head{}).Append("acme", noon, Draft{Kind: "k", About: []Person{p}}).Digests {
+			told[string(d)] = true
+		}
+	}
+	for _, salt := range [][]byte{nil, make([]byte, 16)} {
+		told[string(Digest(salt, "agent", "Dana"))] = true
+	}
+	if len(told) != 6 {
+		t.Errorf("%d digests, want 6 that differ", len(told))
+	}
+}
+
+// TestVerifyRefusesWhatItDoesNotKnow: a line that says more than is hashed would
+// be believed for what nobody vouches for.
+func TestVerifyRefusesWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	for from, to := range map[string]string{`{"`: `{"approved_by":"olivia","`, `"personal":{"dana":{"`: `"personal":{"dana":{"role":"admin","`} {
+		text := export(t, chain(t, 1))
+		more := strings.Replace(text, from, to, 1)
+		if _, err := Verify(strings.NewReader(more)); err == nil || more == text {
+			t.Errorf("verified: %s", more)
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/crypto/argon2"
 )
 
 func TestHasher(t *testing.T) {
@@ -24,6 +26,9 @@ func TestHasher(t *testing.T) {
 	same := pin(h, "acme", "saltsalt", "123456")
 	if pin(h, "acme", "saltsalt", "123456") != same {
 		t.Error("the same PIN hashes to something else")
+	}
+	if string(argon2.IDKey(h.keyed("pin", "acme", "123456"), []byte("saltsalt"), 2, 19<<10, 1, 32)) != same {
+		t.Error("a PIN costs something else than 19 MiB in two passes")
 	}
 	for name, got := range map[string]string{
 		"pepper": pin(other, "acme", "saltsalt", "123456"), "account": pin(h, "acmf", "saltsalt", "123456"),

@@ -44,6 +44,8 @@ func newDesk(t testing.TB, change ...func(*provider.Provider)) *desk {
 		for _, c := range []*provider.Client{
 			{ID: "console", Name: "Console", Secret: "console-secret-0123456789", Audience: consoleAPI, Scopes: scopes.Patterns{"documents.*", "billing.*"},
 				Grants: []string{grantExchange, "refresh_token"}, Subject: "guest", Claims: []string{"name"}, IDTokenAlg: "ES256", ActorAudience: "console-sso"},
+			{ID: "console-2", Name: "Another console of the same staff", Secret: "console-2-secret-0123456789", Audience: consoleAPI, Scopes: scopes.Patterns{"documents.*"},
+				Grants: []string{grantExchange}, Subject: "guest", IDTokenAlg: "ES256", ActorAudience: "console-sso"},
 			{ID: "docs-back", Name: "Docs back end", Secret: "docs-back-secret-0123456789", Audience: docsAPI, Grants: []string{grantExchange}, Subject: "guest",
 				IDTokenAlg: "ES256", Scopes: scopes.Patterns{"*"}},
 			{ID: "public", Name: "Public", Public: true, Audience: consoleAPI, Grants: []string{grantExchange}, ActorAudience: "console-sso", IDTokenAlg: "ES256"},
@@ -217,9 +219,10 @@ func TestExchangeSentAgain(t *testing.T) {
 	if n := len(d.sessions()); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
-	d.refused("with another PIN", "console", d.with(f, "subject_token", "acme 1:000000"), "invalid_grant")
-	d.refused("for another account", "console", d.with(f, "subject_token", strings.Replace(f.Get("subject_token"), "acme 1", "acme 2", 1)), "invalid_grant")
-	d.refused("with another ID token", "console", d.with(f, "actor_token", d.actor(map[string]any{"jti": "other"})), "invalid_grant")
+	d.refused("with another PIN", "console", d.with(maps.Clone(f), "subject_token", "acme 1:000000"), "invalid_grant")
+	d.refused("for another account", "console", d.with(maps.Clone(f), "subject_token", strings.Replace(f.Get("subject_token"), "acme 1", "acme 2", 1)), "invalid_grant")
+	d.refused("with another ID token", "console", d.with(maps.Clone(f), "actor_token", d.actor(map[string]any{"jti": "other"})), "invalid_grant")
+	d.refused("by another client", "console-2", maps.Clone(f), "invalid_grant") // of one actor_audience, with all that the first one sent
 	err := d.p.Sessions.End(context.Background(), first.(string), credentials.CauseRevoked, credentials.Mark{Who: "owner"})
 	must(t, err)
 	d.refused("after the end", "console", f, "invalid_grant")

@@ -95,6 +95,19 @@ func TestHowManyStreamsAClientMayHave(t *testing.T) {
 	}
 }
 
+// TestBodiesOfReceiversAreBounded: 64 KB, whatever is in them.
+func TestBodiesOfReceiversAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newPlace(t, "sqlite:"+t.TempDir()+"/db").start(true).receiver("docs-api")
+	id, _ := r.polled()
+	for size, want := range map[int]int{1 << 10: 2, 64 << 10: 4} {
+		body := object{"stream_id": id, "status": "enabled", "more": strings.Repeat("a", size)}
+		if answer := r.call(http.MethodPost, r.endpoint("status_endpoint"), body); answer.status/100 != want {
+			t.Errorf("a body of %d bytes and some: %d", size, answer.status)
+		}
+	}
+}
+
 // TestAuthorization: RFC 6750, at every endpoint.
 func TestAuthorization(t *testing.T) {
 	t.Parallel()

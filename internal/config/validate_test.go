@@ -125,6 +125,7 @@ func TestClientProblems(t *testing.T) {
 		{"audience with a space", uris, uris + "\n    audience: a b #!", "clients[docs].audience", "spaces"},
 		{"algorithm", uris, uris + "\n    id_token_alg: HS256 #!", "clients[docs].id_token_alg", "must be RS256, PS256, ES256 or EdDSA"},
 		{"public with credentials", set + "\n" + grants + "\n    api: [credentials.mint]\n", "    public: true\n" + grants + " #!\n", "clients[settings].grants", "public client cannot prove"},
+		{"public with exchange", set + "\n" + grants + "\n    api: [credentials.mint]\n", "    public: true\n    grants: ['urn:ietf:params:oauth:grant-type:token-exchange'] #!\n", "clients[settings].grants", "public client cannot prove"},
 		{"api without its grant", uris, uris + "\n    api: [endings.read] #!", "clients[docs].api", "needs client_credentials"},
 		{"refresh alone", grants, "    grants: [client_credentials, refresh_token] #!", "clients[settings].grants", "without authorization_code"},
 		{"no grant", "  - id: docs\n", "  - id: docs\n    grants: [] #!\n", "clients[docs].grants", "is empty"},

@@ -97,6 +97,28 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// TestPasswordsLeaveAProcessorToPINs: however many sign in, theirs are never all
+// the hashes that run.
+func TestPasswordsLeaveAProcessorToPINs(t *testing.T) {
+	t.Parallel()
+	l, _ := team(t)
+	release, held := make(chan struct{}), sync.WaitGroup{}
+	for range max(1, runtime.GOMAXPROCS(0)-1) {
+		running := make(chan struct{})
+		held.Go(func() { _ = l.Hasher.SlowVisit(context.Background(), func() { close(running); <-release }) })
+		<-running
+	}
+	defer held.Wait()
+	defer close(release)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		if _, _, err := l.Password(over, here, "dana", rightPassword); !errors.Is(err, credentials.ErrBusy) {
+			t.Fatalf("one more than visitors may have: %v, want ErrBusy", err)
+		}
+	}
+}
+
 // TestUnknownNamesCostTheSame: whoever asks for a name that there is not goes
 // through the same gate, for a hash of the same cost.
 func TestUnknownNamesCostTheSame(t *testing.T) {
@@ -140,6 +162,13 @@ func TestUnknownNamesCostTheSame(t *testing.T) {
 	}
 	if w := l.Tries.addresses[here]; w.count != 0 {
 		t.Errorf("%d failures are counted of sign-ins that were not compared", w.count)
+	}
+	// What nobody's name or password can be does not come as far as the gate.
+	long := strings.Repeat("x", max(maxUsername, maxPassword)+1)
+	for name, typed := range map[string][2]string{"a name": {long, "wrong"}, "a password": {"sam", long}} {
+		if _, _, err := l.Password(t.Context(), here, typed[0], typed[1]); !errors.Is(err, ErrNoSignIn) {
+			t.Errorf("%s far too long behind a full gate: %v, want ErrNoSignIn", name, err)
+		}
 	}
 }
 

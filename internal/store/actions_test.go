@@ -19,6 +19,11 @@ func TestActions(t *testing.T) {
 			}
 			return acted
 		}
+		elsewhere := grant(s)
+		elsewhere.Client, elsewhere.Audience, elsewhere.Scope = "billing", "https://billing.example/api", "settings.write"
+		if _, err := w.Issue(t.Context(), elsewhere); err != nil {
+			t.Fatal(err)
+		}
 		a := action(s)
 		for name, sid := range map[string]string{"no token for the audience": s.ID, "an unknown session": "nothing"} {
 			a.SID = sid

@@ -119,8 +119,8 @@ func TestSuspension(t *testing.T) {
 				}
 				w.clock.add(25 * time.Hour) // the window passes, the suspension does not
 				w.mint(minting("acme", "123456"))
-				if _, err := w.redeem(a, "hacme", "123456"); !errors.Is(err, credentials.ErrSuspended) {
-					t.Errorf("a right PIN of a suspended agent: %v", err)
+				if _, reserved, err := w.try("right", a, "hacme", "123456", ""); reserved != 0 || !errors.Is(err, credentials.ErrSuspended) {
+					t.Errorf("a right PIN of a suspended agent: compared with %d, %v", reserved, err)
 				}
 				if _, err := w.password("2", &a, "guest@x.example", ""); !errors.Is(err, credentials.ErrSuspended) {
 					t.Errorf("a right password of a suspended agent: %v", err)

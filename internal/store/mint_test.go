@@ -192,7 +192,15 @@ func TestIdempotency(t *testing.T) {
 		if _, _, err := w.Mint(t.Context(), minting("acme", "777777", key("settings", "two"))); !errors.Is(err, credentials.ErrKeyReused) {
 			t.Errorf("the key with another request: %v", err)
 		}
-		w.mint(minting("acme", "888888", key("other client", "two")))
+		others := w.mint(minting("acme", "888888", key("other client", "two")))
+		c, repeated, err := w.Mint(t.Context(), minting("acme", "666666", key("other client", "two")))
+		if err != nil || !repeated || c.ID != others.ID {
+			t.Errorf("the key of two clients, again by the second: %q, repeated %v, %v; want %q", c.ID, repeated, err, others.ID)
+		}
+		c, repeated, err = w.Mint(t.Context(), minting("acme", "555555", key("settings", "one")))
+		if err != nil || !repeated || made[c.ID] == 0 {
+			t.Errorf("the key of two clients, again by the first: %q, repeated %v, %v", c.ID, repeated, err)
+		}
 		w.sound()
 	})
 }
@@ -222,8 +230,8 @@ func request(id, policy string) credentials.MintRequest {
 func TestWholeWay(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		mint, redeem := w.minter()
-		pins := make([]credentials.Minted, 20)
-		parallel(len(pins), func(i int) { // a new account, 20 times at once: one salt
+		pins := make([]credentials.Minted, 16)
+		parallel(len(pins), func(i int) { // a new account, 16 times at once: one salt
 			var err error
 			if pins[i], err = mint.Mint(t.Context(), request("acme", "support-pin")); err != nil {
 				t.Error(err)

@@ -106,6 +106,9 @@ func TestRightLastGuessInFlight(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if r, err := w.Reserve(t.Context(), trying("seventh", agent(7), "hacme")); err != nil || len(r.PINs) != 0 {
+			t.Errorf("four wrong tries and one in flight of five: the next has %d PINs, %v", len(r.PINs), err)
+		}
 		if _, err := w.Settle(t.Context(), credentials.Settlement{Reservation: held[4], SID: "sid", Matched: held[4].PINs[0].ID}); err != nil {
 			t.Errorf("a right last guess: %v", err)
 		}
@@ -161,7 +164,15 @@ func TestInstallationLimit(t *testing.T) {
 			t.Errorf("a try that was compared with nothing counts: %d", n)
 		}
 		w.enter(agent(2), "other", "123456") // six digits have their own limit
-		w.clock.add(25 * time.Hour)
+		w.clock.add(24*time.Hour - time.Second)
+		w.mint(minting("acme", "4320"))
+		if _, err := w.redeem(agent(1), "hacme", "4320"); !isNoMatch(err) {
+			t.Errorf("before a day has passed: %v", err)
+		}
+		if f := w.counted(agent(1), "acme"); f.Installation != 200 || f.InstallationWeak != 200 {
+			t.Errorf("before a day has passed %d count, %d of them with four digits", f.Installation, f.InstallationWeak)
+		}
+		w.clock.add(time.Hour + time.Second)
 		w.mint(minting("acme", "1234", func(m *credentials.Minting) { m.Verifier = []byte("4321") }))
 		w.enter(agent(1), "acme", "1234")
 	})

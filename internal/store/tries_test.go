@@ -37,6 +37,22 @@ func TestAttemptSentTwice(t *testing.T) {
 		if s, err := w.password("form", &a, "guest@x.example", ""); err != nil || s.ID == got[0][1].ID || s.Ended() {
 			t.Errorf("the form again after its session: %v", err)
 		}
+		first, err := w.password("another form", &a, "guest@x.example", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(30 * time.Minute) // both are over, and nobody has written that down yet
+		if s, err := w.password("another form", &a, "guest@x.example", ""); err != nil || s.ID == first.ID || s.Ended() {
+			t.Errorf("the form again after its session's time: %v", err)
+		}
+		for _, when := range []string{"before it is written down", "after it"} {
+			if s, _, err := w.try("form", a, "hacme", "123456", ""); !isNoMatch(err) {
+				t.Errorf("the PIN's form again after its session's time, %s: %q, %v", when, s.ID, err)
+			}
+			if err := w.SweepOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w.sound()
 	})
 }

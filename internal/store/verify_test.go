@@ -79,7 +79,11 @@ func TestVerifyForAClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		typed := m.Secret.Reveal()
-		a.ID = "2"
+		a.ID, a.Owners = "other owners", "staff"
+		if _, err := redeem.Verify(t.Context(), a, "H-Acme", credentials.NewSecret(typed), "why"); !isNoMatch(err) {
+			t.Errorf("an account of owners whom the client is not for: %v", err)
+		}
+		a.ID, a.Owners = "2", "customers"
 		got, err := redeem.Verify(t.Context(), a, " h-ACME", credentials.NewSecret(typed[:3]+" "+typed[3:]), "a\nreason")
 		if err != nil || got.Credential != m.ID || got.Reason != "a reason" {
 			t.Errorf("%+v, %v", got, err)
