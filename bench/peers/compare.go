@@ -70,7 +70,7 @@ func (w *worker) prepare(ctx context.Context, clashes bool) (err error) {
 }
 
 // most is the share of a peer's replies that may be failures.
-const most = 0.2
+const most = 1.0 / 3
 
 // compare measures one mode at every server that offers it, in rounds, prints the
 // table, and returns how the broker compares.
