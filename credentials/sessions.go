@@ -33,6 +33,14 @@ func (s *Sessions) Live(ctx context.Context, sid string) (Session, error) {
 	return found, nil
 }
 
+// JustOpened returns a session that was opened a moment ago, if that is known
+// without a look: good enough to show, not to decide by.
+func (s *Sessions) JustOpened(sid string) (Session, bool) {
+	found, ok := s.Store.JustOpened(sid)
+	_, due := found.Due(s.Now())
+	return found, ok && !due && s.Store.Clock() == nil
+}
+
 // End ends the session. Ending one that has ended changes nothing.
 func (s *Sessions) End(ctx context.Context, sid string, cause Cause, by Mark) error {
 	found, err := s.Store.Session(ctx, sid)

@@ -34,6 +34,10 @@ type Store interface {
 
 	// Clock is ErrClock while this node's clock cannot be trusted.
 	Clock() error
+	// JustOpened returns a session that this node has opened a moment ago and not
+	// ended, as it was opened, where that is known without a look. It is to be shown,
+	// and decides nothing: another node may have ended it.
+	JustOpened(sid string) (Session, bool)
 	// Session reads a session as it stands. Its end may be due.
 	Session(ctx context.Context, sid string) (Session, error)
 	// Issue accepts a grant, once, and counts as activity.

@@ -26,8 +26,14 @@ func (h *Handler) withSession(w http.ResponseWriter, r *http.Request, a provider
 	}
 }
 
-// summary shows what is about to be entered.
+// summary shows what is about to be entered. Of a session that was opened just now
+// it does not ask the store again: entering does.
 func (h *Handler) summary(w http.ResponseWriter, r *http.Request, a provider.Request) {
+	agent, _ := h.agent(r, a.Browser)
+	if s, ok := h.justOpened(r, a.Browser, agent); ok && a.Fresh(proof(s, agent), h.Now()) {
+		h.showSummary(w, r, a, s, false)
+		return
+	}
 	h.withSession(w, r, a, func(s credentials.Session, _ *credentials.Agent) { h.showSummary(w, r, a, s, false) })
 }
 

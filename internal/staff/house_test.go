@@ -37,6 +37,7 @@ type house struct {
 	t       *testing.T
 	clock   *signintest.Clock
 	dsn     string
+	secrets *keys.Secrets
 	store   *store.Store
 	faults  *signintest.Faults // what the pages see of the store
 	minter  *credentials.Minter
@@ -59,6 +60,7 @@ func newHouseOn(t *testing.T, dsn string) *house {
 	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &testkit.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	secrets := keystest.Secrets(t)
+	h.secrets = secrets
 	var err error
 	if h.store, err = store.Open(t.Context(), store.Options{DSN: h.dsn, Secrets: secrets, Migrate: true, Now: h.clock.Now, Log: log}); err != nil {
 		t.Fatal(err)

@@ -54,10 +54,27 @@ const renewAt = 0.5
 // agent is only there while that agent is signed in.
 func (h *Handler) here(ctx context.Context, r *http.Request, browser string, agent *credentials.Agent) (*credentials.Session, error) {
 	s, err := h.held(ctx, r, browser)
-	if s != nil && s.Agent != nil && (agent == nil || agent.Key() != s.AgentKey()) {
+	if s != nil && !isOf(*s, agent) {
 		return nil, err
 	}
 	return s, err
+}
+
+// isOf reports whether a session is there for somebody: what no agent stands behind
+// is for whoever has it.
+func isOf(s credentials.Session, agent *credentials.Agent) bool {
+	return s.Agent == nil || agent != nil && agent.Key() == s.AgentKey()
+}
+
+// justOpened is here for what is only shown, without asking the store; false where
+// that cannot be said.
+func (h *Handler) justOpened(r *http.Request, browser string, agent *credentials.Agent) (credentials.Session, bool) {
+	var sid string
+	if !h.Cookies.Get(r, cookieSession, browser, &sid) {
+		return credentials.Session{}, false
+	}
+	s, ok := h.Sessions.JustOpened(sid)
+	return s, ok && isOf(s, agent)
 }
 
 // held returns the live session whose id this browser holds, whoever's it is;

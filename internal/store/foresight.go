@@ -94,6 +94,35 @@ func (g *guesses) keep(s credentials.Session, h head, now time.Time) {
 	g.young[s.ID] = &foreseen{head: h, session: apart(s), at: now, until: s.DueAt()}
 }
 
+// shown is how long a session that was opened is shown as it was opened.
+const shown = 2 * time.Second
+
+// peek returns a session that was opened just now and has had no other verb.
+func (g *guesses) peek(sid string, now time.Time) (s credentials.Session, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, some := range []map[string]*foreseen{g.young, g.old} {
+		if f := some[sid]; f != nil && now.Sub(f.at) < shown && !now.Before(f.at) {
+			return apart(f.session), true
+		}
+	}
+	return s, false
+}
+
+// forget is for what has ended.
+func (g *guesses) forget(sid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.young, sid)
+	delete(g.old, sid)
+}
+
+// JustOpened implements credentials.Store: from memory on PostgreSQL, where a look
+// is a trip. SQLite is asked.
+func (s *Store) JustOpened(sid string) (credentials.Session, bool) {
+	return s.guesses.peek(sid, s.now())
+}
+
 // take forgets it and returns it, nil for none that is worth trying.
 func (g *guesses) take(account, sid string, now time.Time) *foreseen {
 	g.mu.Lock()

@@ -195,6 +195,44 @@ func TestGuessesAreFew(t *testing.T) {
 	}
 }
 
+// TestASessionIsShownAsItWasOpened for a moment, and not when something has been
+// done with it since.
+func TestASessionIsShownAsItWasOpened(t *testing.T) {
+	t.Parallel()
+	var g guesses
+	now := time.Now()
+	sees := func(sid string, at time.Time, want bool) {
+		t.Helper()
+		if s, ok := g.peek(sid, at); ok != want || ok && s.ID != sid {
+			t.Errorf("%s after %s: %v %q", sid, at.Sub(now), ok, s.ID)
+		}
+	}
+	keep := func(sid string) { g.keep(credentials.Session{ID: sid, Scopes: []string{"a"}}, head{}, now) }
+	for _, sid := range []string{"a", "b", "c"} {
+		keep(sid)
+	}
+	sees("a", now, true)
+	sees("a", now.Add(shown-time.Millisecond), true)
+	sees("a", now.Add(shown), false)
+	sees("a", now.Add(-time.Millisecond), false)
+	sees("d", now, false)
+	g.take("", "b", now)
+	sees("b", now, false)
+	g.forget("c")
+	sees("c", now, false)
+	for i := range mostForeseen {
+		keep(fmt.Sprint(i))
+	}
+	sees("a", now, true) // in the older half
+	g.forget("a")
+	sees("a", now, false)
+	s, _ := g.peek("0", now)
+	s.Scopes[0] = "b"
+	if s, _ = g.peek("0", now); s.Scopes[0] != "a" {
+		t.Error("whoever is shown a session can change it")
+	}
+}
+
 // TestAGuessIsConfirmedBeforeItIsRefused: what is refused for another reason than
 // a wrong guess rests on a right one.
 func TestAGuessIsConfirmedBeforeItIsRefused(t *testing.T) {

@@ -41,12 +41,12 @@ var signIn = map[string][]string{
 // foreseenSignIn is that on PostgreSQL, where nobody comes in between.
 var foreseenSignIn = map[string][]string{
 	"redeem":  {"SELECT credentials", "BEGIN", "UPDATE accounts", "INSERT sessions", "INSERT record", "INSERT record_people", "COMMIT", "COMMITTED"},
-	"summary": {"SELECT sessions"},
+	"summary": nil,
 	"enter":   {"SELECT sessions"},
 	"token":   {"BEGIN", "UPDATE accounts", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record", "COMMIT", "COMMITTED"},
 }
 
-var signInTrips = map[string]int{"redeem": 2, "summary": 1, "enter": 1, "token": 1}
+var signInTrips = map[string]int{"redeem": 2, "summary": 0, "enter": 1, "token": 1}
 
 // traveller is a transaction on PostgreSQL that counts its trips.
 type traveller struct {
@@ -96,16 +96,23 @@ func TestStatementsOfASignIn(t *testing.T) {
 		if w.engine.file {
 			want = signIn
 		}
-		look := func() error {
-			_, err := (&credentials.Sessions{Store: w, Now: w.clock.now}).Live(t.Context(), s.ID)
+		sessions := &credentials.Sessions{Store: w, Now: w.clock.now}
+		enter := func() error {
+			_, err := sessions.Live(t.Context(), s.ID)
 			return err
+		}
+		summary := func() error { // as the page does
+			if _, ok := sessions.JustOpened(s.ID); ok {
+				return nil
+			}
+			return enter()
 		}
 		for _, step := range []struct {
 			name string
 			do   func() error
 		}{
 			{"redeem", func() (err error) { s, err = w.password("1", nil, "guest@x.example", "a reason"); return err }},
-			{"summary", look}, {"enter", look},
+			{"summary", summary}, {"enter", enter},
 			{"token", func() error {
 				g := grant(s)
 				g.Refresh = &credentials.RefreshToken{Hash: []byte("r"), Account: g.Account, SID: g.SID, Client: g.Client, Audience: g.Audience, Scope: g.Scope}

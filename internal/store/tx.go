@@ -150,6 +150,9 @@ func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
 			err = s.probe("COMMITTED")
 		}
 	}
+	for _, one := range t.ended {
+		s.guesses.forget(one.ID)
+	}
 	if len(t.ended) > 0 && (err != nil || !s.tell(t.told)) { // it may be there also where the commit failed
 		s.woken()
 	}

@@ -1,0 +1,93 @@
+package staff
+
+import (
+	"testing"
+	"time"
+
+	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store"
+	"github.com/valetkey/valetkey/internal/store/storetest"
+)
+
+// TestTheSummaryOfWhatHasEnded: what this node has ended is not shown any more;
+// what another one has ended a moment ago may be, but nobody enters it.
+func TestTheSummaryOfWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	for name, dsn := range map[string]string{"SQLite": storetest.SQLite(t), "PostgreSQL": storetest.Postgres(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouseOn(t, dsn)
+			summary := func() *browser {
+				b := h.browser()
+				b.open(h.app("docs"))
+				b.redeem(acme, h.mint(acme, "holder-login"))
+				b.Get(b.Page.URL)
+				if !b.Shows("enter") {
+					t.Fatalf("no summary: %s", b.Page.Text())
+				}
+				return b
+			}
+			revoke := func(by *store.Store) {
+				t.Helper()
+				if err := by.Revoke(t.Context(), acme.ID, "", credentials.Mark{Who: "owner"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := summary()
+			revoke(h.store)
+			if b.Get(b.Page.URL); b.Shows("enter") {
+				t.Errorf("after the end: %s", b.Page.Text())
+			}
+
+			other := h.store
+			if name == "PostgreSQL" {
+				other = h.anotherNode()
+			}
+			b = summary()
+			revoke(other)
+			page := b.Page.URL
+			if b.Submit("enter"); b.Callback != nil || b.Shows("enter") {
+				t.Errorf("it is entered after the end: %v %s", b.Callback, b.Page.Text())
+			}
+			h.clock.Add(2 * time.Second)
+			if b.Get(page); b.Shows("enter") {
+				t.Errorf("two seconds after the end: %s", b.Page.Text())
+			}
+		})
+	}
+}
+
+// anotherNode is a store over the same database.
+func (h *house) anotherNode() *store.Store {
+	h.t.Helper()
+	other, err := store.Open(h.t.Context(), store.Options{DSN: h.dsn, Secrets: h.secrets, Now: h.clock.Now, Log: h.handler.Log})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(other.Close)
+	return other
+}
+
+// TestTheSummaryIsOfThisBrowser: also where the session is known without a look, it
+// is shown only where its agent is signed in, with a proof that is new enough.
+func TestTheSummaryIsOfThisBrowser(t *testing.T) {
+	t.Parallel()
+	h := newHouseOn(t, storetest.Postgres(t))
+	b := h.browser()
+	b.open(h.app("docs"))
+	b.login("dana")
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	page := b.Page.URL
+	if b.Get(page); !b.Shows("enter") {
+		t.Fatalf("no summary: %s", b.Page.Text())
+	}
+	before := b.Cookies()["agent"]
+	b.SetCookie("agent", "")
+	if b.Get(page); b.Shows("enter") {
+		t.Errorf("nobody is signed in: %s", b.Page.Text())
+	}
+	b.SetCookie("agent", before)
+	if b.Get(page); !b.Shows("enter") {
+		t.Errorf("dana is signed in again: %s", b.Page.Text())
+	}
+}
