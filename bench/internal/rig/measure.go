@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,9 +27,14 @@ type Measured struct {
 }
 
 // Measure has visitors do something again and again for a while. The first error
-// ends it.
+// ends it. The ID tokens' signatures are verified when a loop is over.
 func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usage func() Usage, do func(ctx context.Context, client int) error) (Measured, error) {
-	if _, _, err := loop(ctx, visitors, warmUp, do); err != nil {
+	for _, v := range visitors {
+		v.busy = true
+		defer func() { v.busy = false }()
+	}
+	_, _, err := loop(ctx, visitors, warmUp, do)
+	if err = cmp.Or(err, settle(visitors)); err != nil {
 		return Measured{}, err
 	}
 	before := usage()
@@ -41,6 +47,9 @@ func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usa
 	elapsed := time.Since(begun)
 	own = ownProcessor() - own
 	used := usage().minus(before)
+	if err := settle(visitors); err != nil {
+		return Measured{}, err
+	}
 	slices.Sort(took)
 	ops := float64(len(took))
 	return Measured{
@@ -49,6 +58,11 @@ func Measure(ctx context.Context, visitors []*Visitor, during time.Duration, usa
 		Generator: time.Duration(float64(own) / ops),
 		Commits:   float64(used.Commits) / ops, Statements: float64(used.Statements) / ops, Failed: float64(failed) / (ops + float64(failed)),
 	}, nil
+}
+
+// settle has all verify what they owe.
+func settle(visitors []*Visitor) error {
+	return Together(len(visitors), func(i int) error { return visitors[i].settle() })
 }
 
 // loop returns how long each took, and how many failed that only count.

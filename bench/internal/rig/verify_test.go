@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -100,5 +101,22 @@ func TestVerify(t *testing.T) {
 	}
 	if err := rs.verify(t.Context(), change(sign(t, jose.RS256, big, "r", says()), 2), "n"); err == nil {
 		t.Error("another RS256 signature is accepted")
+	}
+	for forged, token := range map[bool]string{false: right, true: change(right, 2)} {
+		once := false
+		_, err := Measure(t.Context(), []*Visitor{es, visitor("ES256")}, 50*time.Millisecond, func() Usage { return Usage{} }, func(ctx context.Context, i int) error {
+			if i == 0 && !once {
+				once = true
+				return es.verify(ctx, token, "n")
+			}
+			time.Sleep(time.Millisecond)
+			return nil
+		})
+		if (err != nil) != forged {
+			t.Errorf("measured with a forged signature %v: %v", forged, err)
+		}
+		if err := es.verify(t.Context(), change(right, 2), "n"); err == nil {
+			t.Error("after that another signature is accepted")
+		}
 	}
 }

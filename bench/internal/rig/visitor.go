@@ -19,6 +19,9 @@ type Visitor struct {
 	keys  keySet
 	form  []byte // what is sent next
 	turn  *turn  // while it takes turns with others
+
+	busy bool        // while it is measured what it and others do
+	owed []signature // that it verifies when it is not
 }
 
 // NewVisitor makes one.
