@@ -20,6 +20,7 @@ type failing struct {
 	credentials.Store
 	verb   string // empty: none
 	panics bool
+	idle   time.Duration // that sessions seem to have been besides
 }
 
 func (f *failing) fail(verb string) error {
@@ -36,7 +37,9 @@ func (f *failing) Session(ctx context.Context, sid string) (credentials.Session,
 	if err := f.fail("Session"); err != nil {
 		return credentials.Session{}, err
 	}
-	return f.Store.Session(ctx, sid)
+	s, err := f.Store.Session(ctx, sid)
+	s.ActiveAt = s.ActiveAt.Add(-f.idle)
+	return s, err
 }
 
 func (f *failing) Issue(ctx context.Context, g credentials.Grant) (credentials.Session, error) {
@@ -142,17 +145,16 @@ func (w *world) check503(name string, r reply) {
 func TestAnEndThatCannotBeWrittenIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.p.Access = 10 * time.Hour
 	broken := &failing{Store: w.store}
 	w.through(broken)
 	got := w.tokens("docs", w.open("login"))
-	w.pass(61 * time.Minute) // beyond its idle end
-	broken.verb = "End"
+	broken.verb, broken.idle = "End", time.Hour // no token is good beyond that
 	w.check503("userinfo", w.userinfo(got.text("access_token")))
 	w.check503("introspection", w.post("/introspect", "docs", form("token", got.text("access_token"))))
 	w.check503("introspection of a refresh token", w.post("/introspect", "docs", form("token", got.text("refresh_token"))))
-	broken.verb = ""
-	if answer := w.introspect("docs", got.text("access_token")); answer != inactive {
+	broken.verb, broken.idle = "", 0
+	w.pass(61 * time.Minute)
+	if answer := w.introspect("docs", got.text("refresh_token")); answer != inactive {
 		t.Errorf("then: %s", answer)
 	}
 }

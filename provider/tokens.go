@@ -119,7 +119,7 @@ type idClaims struct {
 var errPast = errors.New("the token would be expired when it is issued")
 
 // expiry is the one place where a token's end is decided: the lifetime of
-// access tokens, and never beyond the session.
+// access tokens, and never beyond when the session ends if nothing more happens.
 func (p *Provider) expiry(now, sessionEnd time.Time) (int64, error) {
 	end := now.Add(p.Access)
 	if sessionEnd.Before(end) {
@@ -194,7 +194,7 @@ func (p *Provider) SubjectAt(s credentials.Session, audience string) string {
 
 // accessToken builds and signs an access token of a session.
 func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now time.Time) (string, int64, error) {
-	end, app := s.EndsAt, c
+	end, app := s.DueAt(), c
 	if !g.until.IsZero() && g.until.Before(end) {
 		end = g.until
 	}
@@ -214,7 +214,7 @@ func (p *Provider) accessToken(s credentials.Session, c *Client, g issued, now t
 
 // idToken builds and signs an ID token, by the client's algorithm.
 func (p *Provider) idToken(s credentials.Session, c *Client, g issued, access string, now time.Time) (string, error) {
-	expires, err := p.expiry(now, s.EndsAt)
+	expires, err := p.expiry(now, s.DueAt())
 	if err != nil {
 		return "", err
 	}

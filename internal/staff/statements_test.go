@@ -30,7 +30,7 @@ func TestWhatASignInCosts(t *testing.T) {
 				}
 			}
 			login, known, pin := h.mint(acme, "holder-login"), h.mint(acme, "temporary-login"), h.mint(acme, "support-pin")
-			cost("with a temporary login", 2, 14+2*read+shown, func() {
+			cost("with a temporary login", 2, 13+2*read+shown, func() {
 				b, v := h.browser(), h.app("docs")
 				b.open(v)
 				b.redeem(acme, login)
@@ -42,7 +42,7 @@ func TestWhatASignInCosts(t *testing.T) {
 				b.open(h.app("docs"))
 				b.login("dana")
 			})
-			cost("of somebody who is known, with a temporary login", 2, 18+read+shown, func() {
+			cost("of somebody who is known, with a temporary login", 2, 17+read+shown, func() {
 				v := h.app("docs")
 				b.open(v)
 				b.redeem(acme, known)
@@ -52,7 +52,7 @@ func TestWhatASignInCosts(t *testing.T) {
 			other := h.browser()
 			other.open(h.app("docs"))
 			other.login("erin")
-			cost("of somebody who is known, with a PIN", 3, 33+read+shown, func() {
+			cost("of somebody who is known, with a PIN", 3, 32+read+shown, func() {
 				v := h.app("docs")
 				other.open(v)
 				other.redeem(acme, pin)

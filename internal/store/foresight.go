@@ -22,12 +22,12 @@ type foreseen struct {
 	until      time.Time // by when the session or credential is over by itself
 }
 
-// Both fail where there is no row as it was foreseen, or none at all. The row is
-// looked at as it stands when nobody else holds it any more.
+// Both fail where there is no row as it was foreseen, or none at all. The account's
+// is looked at as it stands when nobody else holds it any more; the second is for a
+// session, whose newer proof leaves no entry.
 const (
-	saveForeseen  = `WITH its AS (` + saveAccount + ` AND hash = $5` + orFail
-	touchForeseen = `WITH its AS (` + touchSession + ` AND auth_time = $3` + orFail // a newer proof leaves no entry
-	orFail        = ` RETURNING 1) SELECT 1 / count(*) FROM its`
+	saveForeseen = `WITH its AS (` + saveAccount + ` AND hash = $5 RETURNING 1) SELECT 1 / count(*) FROM its`
+	saveProven   = saveForeseen + `, sessions WHERE sid = $6 AND auth_time = $7 AND ended_at = 0`
 )
 
 // foresee holds an account by a guess: nothing is asked of the database, which
@@ -43,8 +43,12 @@ func (t *tx) foresee(g *foreseen) (bool, error) {
 	}
 	h := g.head
 	h.pending = []any{h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At), h.chain.Hash}
-	t.heads, t.guessed, t.seen = append(t.heads, &h), true, g
-	return true, t.put(saveForeseen, h.pending...)
+	t.heads, t.guessed = append(t.heads, &h), true
+	if g.session.ID == "" {
+		return true, t.put(saveForeseen, h.pending...)
+	}
+	h.pending = append(h.pending, g.session.ID, micros(g.session.AuthTime))
+	return true, t.put(saveProven, h.pending...)
 }
 
 // send sends what was put, and waits for it.

@@ -162,12 +162,17 @@ func (t *tx) alive(found credentials.Session, ok bool) (_ credentials.Session, e
 	return found, nil, nil
 }
 
+// noted is how much newer activity has to be than what is noted. A session's row
+// is not written again for each of many tokens and actions; its idle end may come
+// that much sooner, and is what its tokens expire by.
+const noted = time.Second
+
 // active counts as activity.
 func (t *tx) active(s *credentials.Session) error {
-	s.ActiveAt = t.now
-	if t.seen != nil {
-		return t.put(touchForeseen, s.ID, micros(s.ActiveAt), micros(t.seen.session.AuthTime))
+	if t.now.Sub(s.ActiveAt) < noted {
+		return nil
 	}
+	s.ActiveAt = t.now
 	return t.put(touchSession, s.ID, micros(s.ActiveAt))
 }
 

@@ -289,3 +289,32 @@ func TestActivityPutsTheJobOff(t *testing.T) {
 		w.sound()
 	})
 }
+
+// TestActivityIsNotedToTheSecond: what comes within a second of what is noted is not
+// written again, also by a clock that is behind; what comes later is.
+func TestActivityIsNotedToTheSecond(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		s := w.enter(agent(1), "acme", "123456")
+		at := func() time.Time {
+			return fromMicros(int64(w.number(`SELECT active_at FROM sessions WHERE sid = $1`, s.ID)))
+		}
+		opened := s.OpenedAt
+		for _, step := range []struct{ after, noted time.Duration }{
+			{0, 0}, {noted - time.Microsecond, 0}, {noted, noted}, {noted / 2, noted}, {2*noted - 1, noted}, {3 * time.Minute, 3 * time.Minute},
+		} {
+			w.clock.add(opened.Add(step.after).Sub(w.clock.now()))
+			got, err := w.Touch(t.Context(), "acme", s.ID, time.Time{})
+			if want := opened.Add(step.noted); err != nil || !at().Equal(want) || !got.ActiveAt.Equal(want) {
+				t.Errorf("active %s after the opening: noted %s and said %s after it, want %s: %v", step.after, at().Sub(opened), got.ActiveAt.Sub(opened), step.noted, err)
+			}
+		}
+		w.clock.add(s.Idle - time.Microsecond)
+		if _, err := w.Touch(t.Context(), "acme", s.ID, time.Time{}); err != nil {
+			t.Errorf("before it was idle: %v", err)
+		}
+		w.clock.add(s.Idle)
+		if _, err := w.Touch(t.Context(), "acme", s.ID, time.Time{}); !isEnded(err, credentials.CauseIdle) {
+			t.Errorf("when it was idle: %v", err)
+		}
+	})
+}

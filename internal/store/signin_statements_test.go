@@ -34,7 +34,7 @@ var signIn = map[string][]string{
 		"BEGIN", "SELECT accounts", "SELECT credentials", "INSERT sessions", "INSERT record", "INSERT record_people", "UPDATE accounts", "COMMIT", "COMMITTED"},
 	"summary": {"SELECT sessions"},
 	"enter":   {"SELECT sessions"},
-	"token": {"BEGIN", "SELECT accounts", "SELECT sessions", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record",
+	"token": {"BEGIN", "SELECT accounts", "SELECT sessions", "INSERT grants", "INSERT refresh_tokens", "INSERT record",
 		"UPDATE accounts", "COMMIT", "COMMITTED"},
 }
 
@@ -43,7 +43,7 @@ var foreseenSignIn = map[string][]string{
 	"redeem":  {"SELECT credentials", "BEGIN", "UPDATE accounts", "INSERT sessions", "INSERT record", "INSERT record_people", "COMMIT", "COMMITTED"},
 	"summary": nil,
 	"enter":   {"SELECT sessions"},
-	"token":   {"BEGIN", "UPDATE accounts", "INSERT grants", "INSERT refresh_tokens", "UPDATE sessions", "INSERT record", "COMMIT", "COMMITTED"},
+	"token":   {"BEGIN", "UPDATE accounts", "INSERT grants", "INSERT refresh_tokens", "INSERT record", "COMMIT", "COMMITTED"},
 }
 
 var signInTrips = map[string]int{"redeem": 2, "summary": 0, "enter": 1, "token": 1}

@@ -27,7 +27,6 @@ type tx struct {
 	// Not careful, it takes what it inserts to be new, and an account to be as it was
 	// seen; guessed: it has.
 	careful, guessed bool
-	seen             *foreseen // what it began with, nil if it has looked
 }
 
 // row is what a query found, on either engine.
