@@ -69,7 +69,8 @@ func (w *worker) prepare(ctx context.Context, clashes bool) (err error) {
 	return err
 }
 
-// most is the share of a peer's replies that may be failures.
+// most is the share of a peer's replies in a round that may be failures: with more,
+// the round is not compared.
 const most = 1.0 / 3
 
 // compare measures one mode at every server that offers it, in rounds, prints the
@@ -91,9 +92,6 @@ func compare(ctx context.Context, p plan, all []*server, m mode, n int) ([]strin
 			measured, err := measure(ctx, p, s, m, n)
 			if err != nil {
 				return nil, fmt.Errorf("%s of %s with %d clients: %w\nit said %s", m.name, s.name, n, err, s.process().Said())
-			}
-			if measured.Failed > most {
-				return nil, fmt.Errorf("%s of %s with %d clients: %.0f %% failed; it said %s", m.name, s.name, n, 100*measured.Failed, s.process().Said())
 			}
 			got[s] = append(got[s], measured)
 		}

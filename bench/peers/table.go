@@ -27,8 +27,7 @@ func (r results) print(m mode, n int, taking []*server) {
 		r.row(m, n, s)
 		if s.broker != nil {
 			for _, peer := range peers {
-				rate, cost := r.ratios(s, peer)
-				fmt.Printf("  %*s", utf8.RuneCountInString(heading(peer)), fmt.Sprintf("%.2f, %.2f", rate, cost))
+				fmt.Printf("  %*s", utf8.RuneCountInString(heading(peer)), r.brief(s, peer))
 			}
 		}
 		fmt.Println()
@@ -53,19 +52,30 @@ func (r results) row(m mode, n int, s *server) {
 		mid(func(g rig.Measured) float64 { return rig.Milliseconds(g.Generator) }), rig.Mebibytes(s.process().Memory()))
 }
 
+func (r results) brief(s, peer *server) string {
+	rate, cost, rounds := r.ratios(s, peer)
+	if rounds == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f, %.2f", rate, cost)
+}
+
 // heading is that of the ratios to a peer.
 func heading(peer *server) string { return "× " + peer.name }
 
 // ratios are how many times the peer's rate the server's is, and how many times
-// the server's processor time the peer's.
-func (r results) ratios(s, peer *server) (rate, cost float64) {
+// the server's processor time the peer's, and in how many rounds.
+func (r results) ratios(s, peer *server) (rate, cost float64, rounds int) {
 	var rates, costs []float64
 	for i, own := range r[s] {
 		its := r[peer][i]
+		if its.Failed > most {
+			continue
+		}
 		rates = append(rates, own.Rate/its.Rate)
 		costs = append(costs, float64(its.Server+its.Database)/float64(own.Server+own.Database))
 	}
-	return rig.Median(rates), rig.Median(costs)
+	return rig.Median(rates), rig.Median(costs), len(rates)
 }
 
 // beside says how the broker compares with each peer that signs ID tokens with the
@@ -76,9 +86,12 @@ func (r results) beside(n int, taking []*server) (lines []string) {
 			if s.broker == nil || peer.broker != nil || s.site.Alg != peer.site.Alg {
 				continue
 			}
-			rate, cost := r.ratios(s, peer)
-			lines = append(lines, fmt.Sprintf("%3d clients  %-24s beside %-28s %6.2f times the rate, %6.2f times less processor time of server and database",
-				n, s.name, peer.name, rate, cost))
+			rate, cost, rounds := r.ratios(s, peer)
+			what := fmt.Sprintf("%6.2f times the rate, %6.2f times less processor time of server and database", rate, cost)
+			if rounds < len(r[s]) {
+				what += fmt.Sprintf(", in %d of %d rounds: in the others more than %.0f %% of what the peer was asked failed", rounds, len(r[s]), 100*most)
+			}
+			lines = append(lines, fmt.Sprintf("%3d clients  %-24s beside %-28s %s", n, s.name, peer.name, what))
 		}
 	}
 	return lines
