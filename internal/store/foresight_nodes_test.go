@@ -65,7 +65,9 @@ func TestActivityOnAnotherNode(t *testing.T) {
 		t.Errorf("a session that was active 20 s ago: %v", err)
 	}
 
-	s = a.enter(agent(1), "other", "123456")
+	who := agent(1)
+	a.enter(who, "alike", "123456") // with the same proof
+	s = a.enter(who, "other", "123456")
 	proof := s.AuthTime.Add(time.Second)
 	if _, err := b.Touch(t.Context(), "other", s.ID, proof); err != nil {
 		t.Fatal(err)
@@ -185,16 +187,10 @@ func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
 			_, err := w.Issue(context.WithoutCancel(w.t.Context()), grant(s))
 			issued <- err
 		}()
-		const locked = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-		for tries := 0; w.number(locked) == 0; tries++ {
-			if tries > 10_000 {
-				return errors.New("nothing waits for the account that is held")
-			}
+		if err := w.somebodyWaits(); err != nil || !undone {
+			return err
 		}
-		if undone {
-			return errUndo
-		}
-		return nil
+		return errUndo
 	})
 	if err != nil && !errors.Is(err, errUndo) {
 		w.t.Error(err)
@@ -202,4 +198,47 @@ func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
 	if err := <-issued; undone != (err == nil) || err != nil && !isEnded(err, credentials.CauseRevoked) {
 		w.t.Errorf("undone %v: %v", undone, err)
 	}
+}
+
+// TestTheNewerProofStays: of two renewals that come at once at two nodes.
+func TestTheNewerProofStays(t *testing.T) {
+	t.Parallel()
+	a, b := nodes(t)
+	s := a.enter(agent(1), "acme", "123456")
+	older, newer := s.AuthTime.Add(time.Second), s.AuthTime.Add(2*time.Second)
+	touched := make(chan error, 1)
+	err := b.verb(t.Context(), func(tx *tx) error {
+		if err := tx.hold("acme"); err != nil {
+			return err
+		}
+		if err := cmp.Or(tx.put(proveSession, s.ID, micros(newer)), tx.send()); err != nil {
+			return err
+		}
+		go func() {
+			_, err := a.Touch(context.WithoutCancel(t.Context()), "acme", s.ID, older)
+			touched <- err
+		}()
+		return a.somebodyWaits()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-touched; err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Session(t.Context(), s.ID); err != nil || !got.AuthTime.Equal(newer) {
+		t.Errorf("the session has the proof of %s, want that of %s: %v", got.AuthTime, newer, err)
+	}
+	a.sound()
+}
+
+// somebodyWaits returns when a transaction waits for a row.
+func (w *world) somebodyWaits() error {
+	const locked = `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+	for tries := 0; w.number(locked) == 0; tries++ {
+		if tries > 10_000 {
+			return errors.New("nothing waits for the account that is held")
+		}
+	}
+	return nil
 }

@@ -242,7 +242,7 @@ func TestAGuessIsConfirmedBeforeItIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		mine := errors.New("mine")
-		if _, err := w.within(t.Context(), "acme", s.ID, func(*tx, *credentials.Session) error { return mine }); !isEnded(err, credentials.CauseRevoked) {
+		if _, err := w.within(t.Context(), "acme", s.ID, w.guesses.take("acme", s.ID, w.now()), func(*tx, *credentials.Session) error { return mine }); !isEnded(err, credentials.CauseRevoked) {
 			t.Errorf("the session has ended, and it is refused for %v", err)
 		}
 	})

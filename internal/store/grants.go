@@ -14,7 +14,7 @@ const insertGrant = `INSERT INTO grants (id, sid, client, audience, scope, at) V
 // one of the two who presented it had stolen it (RFC 6749 section 4.1.2).
 func (s *Store) Issue(ctx context.Context, g credentials.Grant) (credentials.Session, error) {
 	replayed := false
-	out, err := s.within(ctx, g.Account, g.SID, func(t *tx, found *credentials.Session) error {
+	out, err := s.within(ctx, g.Account, g.SID, s.guesses.take(g.Account, g.SID, s.now()), func(t *tx, found *credentials.Session) error {
 		if err := t.useOnce(g.Proof); err != nil {
 			return err
 		}

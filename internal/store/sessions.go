@@ -178,8 +178,7 @@ func (t *tx) active(s *credentials.Session) error {
 
 // within holds the account, reads the session if it lives, and runs f. An end
 // that was due, or that f calls for by returning it, is committed and returned.
-func (s *Store) within(ctx context.Context, account, sid string, f func(*tx, *credentials.Session) error) (credentials.Session, error) {
-	guess := s.guesses.take(account, sid, s.now())
+func (s *Store) within(ctx context.Context, account, sid string, guess *foreseen, f func(*tx, *credentials.Session) error) (credentials.Session, error) {
 	return s.upon(ctx, func(t *tx) (found credentials.Session, ok bool, err error) {
 		if ok, err = t.foresee(guess); ok {
 			return apart(guess.session), true, err
@@ -213,9 +212,11 @@ func (s *Store) upon(ctx context.Context, look func(*tx) (credentials.Session, b
 
 const proveSession = `UPDATE sessions SET auth_time = $2 WHERE sid = $1`
 
-// Touch implements credentials.Store.
+// Touch implements credentials.Store. It foresees nothing: of two proofs that come
+// at once the newer one has to stay.
 func (s *Store) Touch(ctx context.Context, account, sid string, proof time.Time) (credentials.Session, error) {
-	return s.within(ctx, account, sid, func(t *tx, found *credentials.Session) error {
+	s.guesses.forget(sid)
+	return s.within(ctx, account, sid, nil, func(t *tx, found *credentials.Session) error {
 		if proof.After(found.AuthTime) {
 			found.AuthTime = proof
 			if err := t.put(proveSession, sid, micros(proof)); err != nil {
