@@ -77,9 +77,6 @@ func (s *squall) mint(w *world, id string) {
 		}
 	})
 	c, _, err := w.Mint(w.t.Context(), m)
-	if errors.Is(err, credentials.ErrHandleTaken) {
-		return // by itself, which somebody erases at this instant
-	}
 	if err != nil {
 		w.t.Errorf("mint: %v", err)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 
 	"github.com/valetkey/valetkey/credentials"
@@ -59,14 +60,17 @@ func (t *tx) account(m credentials.Minting) error {
 	if salt == nil {
 		salt = []byte(credentials.NewID())
 	}
-	err := t.heldBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
+	known, err := t.known(a.ID)
+	if err == nil && !known {
+		err = t.heldBy(takeAccount, a.ID, a.Connector, a.Name, a.Handle, credentials.FoldHandle(a.Handle), salt, []byte{}, micros(t.now))
+	}
 	if err == nil {
 		err = t.send()
 	}
 	if taken := duplicate(err); taken && (t.careful || t.s.engine.file) {
 		return credentials.ErrHandleTaken // a new account cannot have it
 	} else if taken {
-		t.guessed = true // that it is another's: PostgreSQL says so, too, where this account is made twice at once
+		t.guessed = true // that it is another's: see known
 	}
 	if err != nil {
 		return err
@@ -79,6 +83,20 @@ func (t *tx) account(m credentials.Minting) error {
 		return credentials.ErrSaltChanged
 	}
 	return nil
+}
+
+// known holds the account's row in a transaction that looks, if there is one.
+// PostgreSQL says that the handle is there already also where it is this account's
+// own: where somebody makes or renames the account, or erases it, at this instant.
+func (t *tx) known(id string) (bool, error) {
+	if !t.careful {
+		return false, nil
+	}
+	err := t.hold(id)
+	if errors.Is(err, credentials.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // rename takes over a new name or handle of a held account.
