@@ -24,7 +24,9 @@ type broker struct {
 }
 
 // discovery asks for the endpoints when they are first needed, and again until
-// there is an answer.
+// there is an answer. What they were is used from then on, and asked about again
+// with the keys and whenever a stream begins after a time without one: a broker
+// that is upgraded may say something else.
 type discovery struct {
 	known atomic.Pointer[broker]
 	asks  flight[*broker]
@@ -36,6 +38,20 @@ func (g *Guard) broker(ctx context.Context) (*broker, error) {
 		return b, nil
 	}
 	return g.discovery.asks.do(ctx, g, g.discover)
+}
+
+// rediscover asks for the endpoints anew where they are known. Nobody waits for it:
+// they are replaced by an answer that is held to the issuer as the first one was,
+// and by nothing else.
+func (g *Guard) rediscover() {
+	if g.discovery.known.Load() == nil {
+		return
+	}
+	g.start(func(ctx context.Context) {
+		if _, err := g.discovery.asks.do(ctx, g, g.discover); err != nil && ctx.Err() == nil {
+			g.log.WarnContext(ctx, "guard: the broker's endpoints could not be asked for anew; those that it told before are used", "error", err)
+		}
+	})
 }
 
 func (g *Guard) discover(ctx context.Context) (*broker, error) {

@@ -157,6 +157,7 @@ func (k *remoteKeys) again(failed string) {
 
 func (k *remoteKeys) fetch(ctx context.Context) (*ring, error) {
 	fetched := &ring{keys: map[[2]string]crypto.PublicKey{}, asked: k.g.clock.read(), maxAge: keysAge, serial: k.serial.Load()}
+	k.g.rediscover()
 	err := k.into(ctx, fetched)
 	if err != nil {
 		k.failed.Store(&fetched.asked)

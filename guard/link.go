@@ -92,6 +92,9 @@ func (l *link) run(ctx context.Context, renew chan<- time.Time) {
 
 // read opens the stream and applies what it tells until it ends.
 func (l *link) read(ctx context.Context, renew chan<- time.Time) error {
+	if l.gap {
+		l.g.rediscover()
+	}
 	b, err := l.g.apiToken(ctx, youngEnough)
 	if err != nil {
 		return err
