@@ -25,17 +25,31 @@ func (l *Login) End(w http.ResponseWriter, r *http.Request) {
 	if has && !l.isOver(k) {
 		// Whoever closes the tab now has still asked for it.
 		if err := l.revoke(context.WithoutCancel(r.Context()), k); err != nil {
-			l.guard.log.ErrorContext(r.Context(), "a support session could not be ended", "sid", k.SID, "error", err)
-			l.say(w, r, Notice{Status: http.StatusServiceUnavailable, Code: "not_yet_ended", Title: "Your support session has not ended yet",
-				Text:    "The broker that lends access cannot be reached. You are still in support mode.",
-				Advice:  "Press End again in a moment. The customer can end it, too.",
-				Actions: []NoticeAction{{Label: "End", URL: l.cfg.EndPath, Post: true}}})
+			l.notEnded(w, r, k, err)
 			return
 		}
 		l.guard.end(k.SID)
 	}
 	l.drop(w, r)
 	l.left(w, r, has)
+}
+
+// errNotLet says that the broker refuses the app, and not this once: of a session
+// that has ended already, and of a token that has expired, it says that all is done.
+var errNotLet = errors.New("the broker does not let this app end the session: check ClientID, ClientSecret and Key of LoginConfig")
+
+// notEnded tells an agent that they are still in support mode, and what helps.
+func (l *Login) notEnded(w http.ResponseWriter, r *http.Request, k kept, err error) {
+	l.guard.log.ErrorContext(r.Context(), "a support session could not be ended", "sid", k.SID, "error", err)
+	n := Notice{Status: http.StatusServiceUnavailable, Code: "not_yet_ended", Title: "Your support session has not ended yet",
+		Text:    "The broker that lends access could not be told. You are still in support mode.",
+		Advice:  "Press End again in a moment. The customer can end it, too.",
+		Actions: []NoticeAction{{Label: "End", URL: l.cfg.EndPath, Post: true}}}
+	if errors.Is(err, errNotLet) {
+		n.Text = "The broker that lends access does not take this from this app, which is set up wrongly. You are still in support mode."
+		n.Advice = "Tell whoever runs this app: its log says why. Until then ask the customer to end it; if nobody does, it ends by itself when its time is over."
+	}
+	l.say(w, r, n)
 }
 
 // left tells an agent that they are out of support mode.
@@ -75,8 +89,11 @@ func (l *Login) revoke(ctx context.Context, k kept) error {
 		form = url.Values{"token": {k.Refresh}, "token_type_hint": {"refresh_token"}}
 	}
 	status, body, err := l.post(ctx, at.Revocation, form)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("the revocation endpoint answers %s", why(status, body))
+	switch {
+	case err != nil || status == http.StatusOK:
+		return err
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
+		return fmt.Errorf("%w: the revocation endpoint answers %s", errNotLet, why(status, body))
 	}
-	return err
+	return fmt.Errorf("the revocation endpoint answers %s", why(status, body))
 }

@@ -66,10 +66,15 @@ func TestEndOfAnExpiredToken(t *testing.T) {
 func TestEndWithoutTheBroker(t *testing.T) {
 	inSite(t, nil, func(s *site) {
 		b := s.enter()
-		for _, status := range []int{http.StatusServiceUnavailable, http.StatusUnauthorized, http.StatusBadRequest} {
+		for status, advice := range map[int]string{
+			http.StatusServiceUnavailable: "Press End again",
+			http.StatusTooManyRequests:    "Press End again",
+			http.StatusUnauthorized:       "Tell whoever runs this app", // and pressing again would not help
+			http.StatusBadRequest:         "Tell whoever runs this app",
+		} {
 			s.broker.Fail("/revoke", status)
 			p := b.do("POST", "/support/end")
-			p.want(s.t, http.StatusServiceUnavailable, "has not ended yet", "Press End again", `action="/support/end"`)
+			p.want(s.t, http.StatusServiceUnavailable, "has not ended yet", advice, `action="/support/end"`)
 			b.do("POST", "/support/end", "Accept", "*/*").want(s.t, http.StatusServiceUnavailable, `"not_yet_ended"`)
 			b.do("GET", "/documents").want(s.t, http.StatusOK, "documents for sid-1")
 		}
