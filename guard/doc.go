@@ -80,7 +80,8 @@
 //
 // No record, no action: before a handler runs, the action is in the customer's
 // record. [Action] gives its name, [Target] what it is done to. If it cannot be
-// written the answer is 503. Refused attempts are reported too, soon after.
+// written the answer is 503: after 10 s under a broker that says nothing, or when the
+// request's own context ends. Refused attempts are reported too, soon after.
 // Config.Record = [Async] trades this for speed.
 //
 // # Bound tokens

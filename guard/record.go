@@ -73,9 +73,16 @@ func (g *Guard) begin(ctx context.Context, a action) error {
 	return g.write(ctx, a)
 }
 
+// recordLimit is how long a request waits for its action to be recorded, whatever
+// the broker does; the request's own context may end it earlier.
+const recordLimit = 2 * timeout
+
 // write reports one action and waits for the answer. It is sent a second time
-// under the same id where there is none: it is recorded once.
+// under the same id where there is none: it is recorded once. The second time is
+// for a node that has died with the connection to it still open.
 func (g *Guard) write(ctx context.Context, a action) error {
+	ctx, cancel := context.WithTimeout(ctx, recordLimit)
+	defer cancel()
 	var problem item
 	status, err := g.post(ctx, "/api/v1/actions", a, &problem)
 	if (err != nil || status >= 500) && ctx.Err() == nil {

@@ -2,10 +2,12 @@ package guard_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +47,57 @@ func TestNoRecordNoAction(t *testing.T) {
 			w.Fatal("it ran without being in the record")
 		}
 	})
+}
+
+// tardy takes its time for everything about an action, and then wants another token.
+type tardy struct{ http.RoundTripper }
+
+func (x tardy) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := x.RoundTripper.RoundTrip(r)
+	if r.URL.Path == "/token" || r.URL.Path == actionsPath {
+		time.Sleep(4 * time.Second)
+	}
+	if err == nil && r.URL.Path == actionsPath {
+		response.StatusCode = http.StatusUnauthorized
+	}
+	return response, err
+}
+
+// TestARequestDoesNotWaitForTheRecordForLong: not for a broker that says nothing, not
+// for one that is slow, and no longer than the request's own context lasts.
+func TestARequestDoesNotWaitForTheRecordForLong(t *testing.T) {
+	for name, c := range map[string]struct {
+		slow             bool
+		deadline, waited time.Duration
+	}{
+		"silent":           {false, time.Hour, 10 * time.Second},
+		"slow":             {true, time.Hour, 10 * time.Second},
+		"with a deadline":  {false, time.Second, time.Second},
+		"slow, a deadline": {true, time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				token := w.broker.Mint(reader("s1"))
+				w.want(w.request("GET", "/undeclared", token), 403, "undeclared_route") // it is known
+				if !c.slow {
+					w.broker.Pause()
+				}
+				ctx, cancel := context.WithTimeout(w.Context(), c.deadline)
+				defer cancel()
+				r := httptest.NewRequestWithContext(ctx, "GET", document, nil)
+				r.Header.Set("Authorization", "Bearer "+token)
+				begun := time.Now()
+				w.want(w.serve(r), 503, "record_failed")
+				if took := time.Since(begun); took != c.waited || w.ran.Load() != 0 {
+					w.Errorf("answered after %s; the handler ran %d times", took, w.ran.Load())
+				}
+			}, func(cfg *guard.Config) {
+				if c.slow {
+					cfg.HTTPClient = &http.Client{Transport: tardy{cfg.HTTPClient.Transport}}
+				}
+			})
+		})
+	}
 }
 
 // lossy loses the answers to the first reports of actions.
