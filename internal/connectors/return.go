@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -70,7 +71,7 @@ func refusal(code string) error {
 	case "access_denied":
 		return ErrDeclined
 	}
-	return fmt.Errorf("%w: it says %q", ErrUpstream, cut(code))
+	return fmt.Errorf("%w: it says %q, %w", ErrUpstream, cut(code), ErrCarried)
 }
 
 // arrive exchanges the code and judges who it stands for.
@@ -111,12 +112,26 @@ func (o *OIDC) exchange(ctx context.Context, u *upstream, trip Trip, code string
 	case errors.As(err, &refused) && refused.ErrorCode == "invalid_grant":
 		return nil, fmt.Errorf("%w: the code is not good, or not any more", ErrTrip)
 	case errors.As(err, &refused):
-		// Without the body: what an issuer echoes may be a secret.
-		return nil, fmt.Errorf("%w: its token endpoint says %s, %q", ErrUpstream, refused.Response.Status, cut(refused.ErrorCode))
+		return nil, refusedBy(refused)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s", ErrUpstream, cut(err.Error()))
 	}
 	return tokens, nil
+}
+
+// refusedBy is what a token endpoint says that gives no token, without the body: what
+// an issuer echoes may be a secret. Some say of a code that was made up that the
+// whole request is not valid.
+func refusedBy(r *oauth2.RetrieveError) error {
+	err := fmt.Errorf("%w: its token endpoint says %s, %q", ErrUpstream, r.Response.Status, cut(r.ErrorCode))
+	switch r.ErrorCode {
+	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope":
+		return err
+	}
+	if r.Response.StatusCode == http.StatusBadRequest {
+		return fmt.Errorf("%w, %w", err, ErrCarried)
+	}
+	return err
 }
 
 // taken verifies the ID token that came for the code, and that it came for this

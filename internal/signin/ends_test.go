@@ -72,16 +72,17 @@ func TestHowItEnds(t *testing.T) {
 		does   signintest.Behaviour
 		status int
 		says   string
-		logged bool
+		logged string // level: what anybody can make up is no ERROR
 	}{
-		{"declined", signintest.Behaviour{Error: "access_denied"}, http.StatusOK, "You did not sign in at Northwind SSO", false},
-		{"interaction", signintest.Behaviour{Error: "interaction_required"}, http.StatusOK, "You did not sign in at Northwind SSO", false},
-		{"another error", signintest.Behaviour{Error: "server_error"}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
-		{"an error of its own", signintest.Behaviour{Error: signintest.Marker}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
-		{"down", signintest.Behaviour{Down: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
-		{"half down", signintest.Behaviour{TokenDown: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
-		{"not allowed", signintest.Behaviour{Person: map[string]any{"sub": "otto", "groups": "sales"}}, http.StatusForbidden, "You are none of those.", true},
-		{"nobody", signintest.Behaviour{Person: map[string]any{"sub": ""}}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", true},
+		{"declined", signintest.Behaviour{Error: "access_denied"}, http.StatusOK, "You did not sign in at Northwind SSO", ""},
+		{"interaction", signintest.Behaviour{Error: "interaction_required"}, http.StatusOK, "You did not sign in at Northwind SSO", ""},
+		{"another error", signintest.Behaviour{Error: "server_error"}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
+		{"an error of its own", signintest.Behaviour{Error: signintest.Marker}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
+		{"no good request", signintest.Behaviour{TokenError: "invalid_request"}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
+		{"down", signintest.Behaviour{Down: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "ERROR"},
+		{"half down", signintest.Behaviour{TokenDown: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "ERROR"},
+		{"not allowed", signintest.Behaviour{Person: map[string]any{"sub": "otto", "groups": "sales"}}, http.StatusForbidden, "You are none of those.", "WARN"},
+		{"nobody", signintest.Behaviour{Person: map[string]any{"sub": ""}}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "ERROR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +101,7 @@ func TestHowItEnds(t *testing.T) {
 					t.Errorf("%s shows what the issuer said: %s", a.URL, a.Body)
 				}
 			}
-			if log := h.log.String(); (log != "") != c.logged {
+			if log := h.log.String(); (log != "") != (c.logged != "") || strings.Count(log, "level="+c.logged) != strings.Count(log, "level=") {
 				t.Errorf("the log has %q", log)
 			}
 		})

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -125,6 +126,7 @@ func later(a, b time.Time) time.Time {
 func (d *Door) notArrived(w http.ResponseWriter, r *http.Request, e Errand, c *connectors.OIDC, err error) {
 	switch {
 	case errors.Is(err, connectors.ErrDeclined), errors.Is(err, connectors.ErrInteraction):
+		d.Log.InfoContext(r.Context(), "somebody came back from an issuer without a sign-in", "connector", c.ID, "error", err)
 		d.Ask(w, r, http.StatusOK, e, NoConnector, templates.SignIn{
 			Problem: templates.Problem{Text: "You did not sign in at " + c.Name + ". Try again, or choose another way."}})
 	case errors.Is(err, connectors.ErrStale):
@@ -163,7 +165,11 @@ func (d *Door) notAdmitted(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (d *Door) unreachable(w http.ResponseWriter, r *http.Request, c *connectors.OIDC, err error) {
-	d.Log.ErrorContext(r.Context(), "an upstream issuer did not answer as it should", "connector", c.ID, "error", err)
+	level := slog.LevelError
+	if errors.Is(err, connectors.ErrCarried) { // whoever likes writes it into an address
+		level = slog.LevelWarn
+	}
+	d.Log.Log(r.Context(), level, "an upstream issuer did not answer as it should", "connector", c.ID, "error", err)
 	d.Pages.Failure(w, r, templates.Failure{Status: http.StatusServiceUnavailable, Title: c.Name + " cannot be reached",
 		Text: "The company's sign-in did not answer as it should."})
 }

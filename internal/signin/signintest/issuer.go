@@ -34,6 +34,7 @@ type Behaviour struct {
 	Mute         bool           // says no auth_time
 	Down         bool           // fails at every endpoint
 	TokenDown    bool           // fails at the token endpoint
+	TokenError   string         // answers every token request with this error
 }
 
 // Sam may give support.
@@ -172,6 +173,10 @@ func (i *Issuer) decide(q url.Values) (code, refused string) {
 func (i *Issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.does.TokenError != "" {
+		say(w, http.StatusBadRequest, map[string]any{"error": i.does.TokenError, "error_description": Marker})
+		return
+	}
 	code := r.PostFormValue("code")
 	asked := i.codes[code]
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
