@@ -85,6 +85,9 @@ var (
 	// ErrUpstream says that the issuer could not be asked, or that nothing can
 	// be made of its answer.
 	ErrUpstream = errors.New("the issuer does not answer as it should")
+	// ErrNotTaken says, with ErrUpstream, that the issuer is there and does not take
+	// the broker's client: that passes when somebody sets it up otherwise.
+	ErrNotTaken = errors.New("it does not take the broker's client as it is set up")
 	// ErrCarried says that the browser brought what ErrUpstream speaks of, or that
 	// it may be about what the browser brought: anybody can make that up.
 	ErrCarried = errors.New("by way of the browser")

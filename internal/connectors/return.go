@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -70,6 +71,8 @@ func refusal(code string) error {
 		return fmt.Errorf("%w: %s", ErrInteraction, code)
 	case "access_denied":
 		return ErrDeclined
+	case "unauthorized_client", "invalid_client", "invalid_scope", "invalid_request", "unsupported_response_type":
+		return fmt.Errorf("%w: %w: it says %q, %w", ErrUpstream, ErrNotTaken, code, ErrCarried)
 	}
 	return fmt.Errorf("%w: it says %q, %w", ErrUpstream, cut(code), ErrCarried)
 }
@@ -124,11 +127,11 @@ func (o *OIDC) exchange(ctx context.Context, u *upstream, trip Trip, code string
 // whole request is not valid.
 func refusedBy(r *oauth2.RetrieveError) error {
 	err := fmt.Errorf("%w: its token endpoint says %s, %q", ErrUpstream, r.Response.Status, cut(r.ErrorCode))
-	switch r.ErrorCode {
-	case "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope":
-		return err
-	}
-	if r.Response.StatusCode == http.StatusBadRequest {
+	ours := slices.Contains([]string{"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}, r.ErrorCode)
+	switch status := r.Response.StatusCode; {
+	case ours, status == http.StatusUnauthorized:
+		return fmt.Errorf("%w: %w", ErrNotTaken, err)
+	case status == http.StatusBadRequest:
 		return fmt.Errorf("%w, %w", err, ErrCarried)
 	}
 	return err

@@ -279,6 +279,39 @@ func TestUserInfo(t *testing.T) {
 	}
 }
 
+// TestWhoseFaultItIs that there is no token: the set-up's, that of whoever brought
+// the code, or the issuer's.
+func TestWhoseFaultItIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status         int
+		code           string
+		ours, anybodys bool
+	}{
+		{400, "invalid_client", true, false},
+		{401, "invalid_client", true, false},
+		{401, "", true, false},
+		{400, "unauthorized_client", true, false},
+		{400, "unsupported_grant_type", true, false},
+		{400, "invalid_scope", true, false},
+		{400, "invalid_request", false, true},
+		{400, "", false, true},
+		{403, "", false, false},
+		{500, "server_error", false, false},
+	} {
+		h := newHostile(t)
+		h.instead["/token"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(c.status)
+			fmt.Fprintf(w, `{"error":%q}`, c.code)
+		}
+		_, err := h.signIn(t, h.connector(), Ask{})
+		if !errors.Is(err, ErrUpstream) || errors.Is(err, ErrNotTaken) != c.ours || errors.Is(err, ErrCarried) != c.anybodys {
+			t.Errorf("%d %s: %v", c.status, c.code, err)
+		}
+	}
+}
+
 // TestErrorsKeepNoSecrets: an issuer that answers with what it was sent does
 // not have the broker write it into its log.
 func TestErrorsKeepNoSecrets(t *testing.T) {

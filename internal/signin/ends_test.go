@@ -78,6 +78,8 @@ func TestHowItEnds(t *testing.T) {
 		{"interaction", signintest.Behaviour{Error: "interaction_required"}, http.StatusOK, "You did not sign in at Northwind SSO", ""},
 		{"another error", signintest.Behaviour{Error: "server_error"}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
 		{"an error of its own", signintest.Behaviour{Error: signintest.Marker}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
+		{"a wrong secret", signintest.Behaviour{TokenError: "invalid_client"}, http.StatusServiceUnavailable, "Sign-in with Northwind SSO is set up wrongly", "ERROR"},
+		{"no client of it", signintest.Behaviour{Error: "unauthorized_client"}, http.StatusServiceUnavailable, "Sign-in with Northwind SSO is set up wrongly", "WARN"},
 		{"no good request", signintest.Behaviour{TokenError: "invalid_request"}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "WARN"},
 		{"down", signintest.Behaviour{Down: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "ERROR"},
 		{"half down", signintest.Behaviour{TokenDown: true}, http.StatusServiceUnavailable, "Northwind SSO cannot be reached", "ERROR"},
@@ -105,6 +107,23 @@ func TestHowItEnds(t *testing.T) {
 				t.Errorf("the log has %q", log)
 			}
 		})
+	}
+}
+
+// TestAClientThatTheIssuerRefuses: the operator reads which, by what, and what to do.
+func TestAClientThatTheIssuerRefuses(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.issuer.Set(func(b *signintest.Behaviour) { b.TokenError = "invalid_client" })
+	b := h.browser()
+	b.Get(h.agents.begin(b, errand{}))
+	if !b.Page.Says("Tell whoever runs this sign-in") || b.Page.Says("invalid_client") {
+		t.Errorf("the page says %s", b.Page.Text())
+	}
+	for _, want := range []string{"connector=corp", "invalid_client", "client_secret", "redirect URI"} {
+		if !strings.Contains(h.log.String(), want) {
+			t.Errorf("the log does not have %q: %s", want, h.log)
+		}
 	}
 }
 

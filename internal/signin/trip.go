@@ -164,12 +164,22 @@ func (d *Door) notAdmitted(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// unreachable shows that the issuer is not to be had, or does not have the broker.
 func (d *Door) unreachable(w http.ResponseWriter, r *http.Request, c *connectors.OIDC, err error) {
+	said := "an upstream issuer did not answer as it should"
+	page := templates.Failure{Status: http.StatusServiceUnavailable, Title: c.Name + " cannot be reached",
+		Text: "The company's sign-in did not answer as it should."}
+	if errors.Is(err, connectors.ErrNotTaken) {
+		said = "an upstream issuer refuses the broker: check the connector's client_id, client_secret (it may have expired there), scopes and params," +
+			" and the redirect URI that is registered there"
+		page.Title = "Sign-in with " + c.Name + " is set up wrongly"
+		page.Text = "It answers, but does not take this sign-in as it is set up. Trying again does not help."
+		page.Action = "Tell whoever runs this sign-in: nobody can come in this way until they correct it. Do not count on your last click."
+	}
 	level := slog.LevelError
 	if errors.Is(err, connectors.ErrCarried) { // whoever likes writes it into an address
 		level = slog.LevelWarn
 	}
-	d.Log.Log(r.Context(), level, "an upstream issuer did not answer as it should", "connector", c.ID, "error", err)
-	d.Pages.Failure(w, r, templates.Failure{Status: http.StatusServiceUnavailable, Title: c.Name + " cannot be reached",
-		Text: "The company's sign-in did not answer as it should."})
+	d.Log.Log(r.Context(), level, said, "connector", c.ID, "error", err)
+	d.Pages.Failure(w, r, page)
 }
