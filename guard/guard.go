@@ -153,8 +153,8 @@ func (c *Config) complete() error {
 		return errors.New("an Audience, a ClientID and a ClientSecret (or a Key) are required: those of the app's client in the broker's configuration")
 	case c.MaxStaleness < 0 || c.MaxStaleness > replayMargin:
 		return fmt.Errorf("the MaxStaleness is %s, and can be %s at most", c.MaxStaleness, replayMargin)
-	case !utf8.ValidString(c.Instance) || utf8.RuneCountInString(c.Instance) > 100 || strings.ContainsFunc(c.Instance, unicode.IsControl):
-		return errors.New("an Instance is to have 1 to 100 characters, no control characters")
+	case !utf8.ValidString(c.Instance) || utf8.RuneCountInString(c.Instance) > 100 || strings.ContainsFunc(c.Instance, unseen):
+		return errors.New("an Instance is to have 1 to 100 characters, none of which controls or turns around what is written")
 	case c.Record != Before && c.Record != Async:
 		return errors.New("the Record is to be Before or Async")
 	}
@@ -174,6 +174,9 @@ func (c *Config) complete() error {
 	}
 	return nil
 }
+
+// unseen are characters that the broker takes in no name.
+func unseen(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }
 
 // start runs work that Close waits for; false says that it is too late.
 func (g *Guard) start(work func(context.Context)) bool {

@@ -116,6 +116,7 @@ func TestConfig(t *testing.T) {
 		"negative":            {func(c *guard.Config) { c.MaxStaleness = -1 }, "MaxStaleness"},
 		"a long instance":     {func(c *guard.Config) { c.Instance = fmt.Sprintf("%101d", 1) }, "Instance"},
 		"a line as instance":  {func(c *guard.Config) { c.Instance = "a\nb" }, "Instance"},
+		"turned as instance":  {func(c *guard.Config) { c.Instance = "a\u202eb" }, "Instance"},
 		"bytes as instance":   {func(c *guard.Config) { c.Instance = "a\xff" }, "Instance"},
 		"no kind of record":   {func(c *guard.Config) { c.Record = 7 }, "Record"},
 		"a base that is none": {func(c *guard.Config) { c.BaseURL = "docs.example" }, "BaseURL"},

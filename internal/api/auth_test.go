@@ -1,8 +1,11 @@
 package api_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -95,6 +98,25 @@ func TestEndingsWantTheirScope(t *testing.T) {
 	w.callers["just"] = api.Caller{Client: "just", Scopes: []string{"endings.read"}}
 	if r := w.want(w.call("just", "POST", "/api/v1/endings/ack", ack), 403); r.text("type") != "urn:valetkey:problem:not-audience" {
 		t.Errorf("without an audience: %s", r.Body)
+	}
+}
+
+// TestAnInstanceIsToBeReadable, in the query as in an acknowledgement: by whoever looks
+// for a copy of their app that lags behind.
+func TestAnInstanceIsToBeReadable(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	w.callers["docs"] = api.Caller{Client: "docs", Audience: "https://docs.example/api", Scopes: []string{"endings.read"}}
+	for _, name := range []string{"", `a\nb`, `a\u007fb`, `a\u0085b`, `a\u009bb`, `a\u202eb`, `a\u2066b`, strings.Repeat("x", 101)} {
+		text := fmt.Sprintf(`{"instance":"%s","id":"epoch-1"}`, name)
+		if r := w.want(w.call("docs", "POST", "/api/v1/endings/ack", text), 422); !strings.Contains(r.Body.String(), "body.instance") {
+			t.Errorf("%q: %s", name, r.Body)
+		}
+		var plain string
+		_ = json.Unmarshal([]byte(`"`+name+`"`), &plain)
+		if r := w.want(w.call("docs", "GET", "/api/v1/endings?instance="+url.QueryEscape(plain), nil), 400); !strings.Contains(r.Body.String(), "instance has to be") {
+			t.Errorf("%q: %s", name, r.Body)
+		}
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -95,7 +95,7 @@ func (h *Handler) subscriber(r *http.Request, state *request) (s revocation.Subs
 	}
 	if query.Has("instance") {
 		if s.Instance = query.Get("instance"); !isInstance(s.Instance) {
-			return s, wrong("instance has to be 1 to 100 characters without control characters.")
+			return s, wrong("instance has to be 1 to 100 characters, none of which controls or turns around what is written.")
 		}
 	}
 	if query.Has("max_staleness") {
@@ -106,8 +106,10 @@ func (h *Handler) subscriber(r *http.Request, state *request) (s revocation.Subs
 	return s, nil
 }
 
+// isInstance reports whether a name can be told from others by whoever reads it.
 func isInstance(s string) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxInstance && !slices.ContainsFunc([]rune(s), unicode.IsControl)
+	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxInstance && !strings.ContainsFunc(s, unicode.IsControl) &&
+		credentials.AsWritten(s) == s
 }
 
 // staleness reads a duration; a number without a unit is seconds.
@@ -130,6 +132,9 @@ func (h *Handler) acknowledge(ctx context.Context, in *ackInput) (*struct{}, err
 	c := callerOf(ctx)
 	if c.Audience == "" {
 		return nil, newProblem(http.StatusForbidden, "not-audience", "This client acts for no relying app: it has no audience.")
+	}
+	if !isInstance(in.Body.Instance) {
+		return nil, invalid("body.instance", "expected text without control characters")
 	}
 	at, ok := credentials.ParseCursor(in.Body.ID)
 	if !ok {
