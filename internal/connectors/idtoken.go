@@ -65,7 +65,9 @@ func (o *OIDC) Actor(ctx context.Context, audience, raw string) (Proof, error) {
 	return p, err
 }
 
-// recent verifies a token that somebody else brings.
+// recent verifies a token that somebody else brings. Whom it is for, the issuer says
+// in aud, and nothing else counts: a console's mobile app fetches, as a client of its
+// own (azp), tokens for the console.
 func (o *OIDC) recent(ctx context.Context, audience, raw string) (idToken, error) {
 	if len(raw) > keys.MaxToken {
 		return idToken{}, fmt.Errorf("%w: it is too long", ErrIDToken)

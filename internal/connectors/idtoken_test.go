@@ -181,6 +181,7 @@ func TestActor(t *testing.T) {
 		{"of an hour ago", map[string]any{"auth_time": ago(time.Hour)}, nil},
 		{"another audience", map[string]any{"aud": "valetkey"}, ErrIDToken},
 		{"two audiences, for us", map[string]any{"aud": []string{"valetkey", "console"}, "azp": "console"}, nil},
+		{"fetched by a mobile app of the console", map[string]any{"azp": "console-android"}, nil},
 		{"two audiences, for another", map[string]any{"aud": []string{"valetkey", "console"}, "azp": "valetkey"}, ErrIDToken},
 		{"another issuer", map[string]any{"iss": "https://elsewhere.example"}, ErrIDToken},
 		{"no subject", map[string]any{"sub": nil}, ErrIDToken},

@@ -144,6 +144,11 @@ func (o *OIDC) taken(ctx context.Context, tokens *oauth2.Token, trip Trip) (idTo
 	token, err := o.verify(ctx, o.ClientID, raw)
 	switch {
 	case err != nil:
+	case token.claims["azp"] != nil && !slices.Equal(token.claims.values("azp"), []string{o.ClientID}):
+		// OpenID Connect Core 1.0, section 3.1.3.7 leaves this open (errata set 2). A
+		// token may name another party that its audience has had it fetched by, as
+		// those of Google's mobile apps do; this one was fetched here.
+		err = fmt.Errorf("%w: its azp is another client", ErrIDToken)
 	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(trip.Nonce)) != 1:
 		err = fmt.Errorf("%w: its nonce is another", ErrIDToken)
 	case token.AccessTokenHash != "" && token.VerifyAccessToken(tokens.AccessToken) != nil:
