@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -19,16 +20,36 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var port int
+	port := basePort(8400)
 	c := &cobra.Command{Use: "demo", Short: "Try it: a broker, an app and people to be, on this machine alone", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// Who closes the terminal ends it too: nothing is to be left behind.
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
-			return demonstrate(ctx, port, c.OutOrStdout(), c.ErrOrStderr())
+			return demonstrate(ctx, int(port), c.OutOrStdout(), c.ErrOrStderr())
 		}}
-	c.Flags().IntVar(&port, "port", 8400, "of the broker; the app and the staff's sign-in take the next two, where they are free")
+	c.Flags().Var(&port, "port", "of the broker; the app and the staff's sign-in take the next two, where they are free; 0: any three")
 	return c
+}
+
+// basePort is the first of the demonstration's ports.
+type basePort int
+
+// String implements pflag.Value.
+func (p *basePort) String() string { return strconv.Itoa(int(*p)) }
+
+// Type implements pflag.Value.
+func (p *basePort) Type() string { return "port" }
+
+// Set implements pflag.Value.
+func (p *basePort) Set(text string) error {
+	const last = 1<<16 - 3 // with two after it
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > last {
+		return fmt.Errorf("it is to be a number from 1 to %d, or 0", last)
+	}
+	*p = basePort(n)
+	return nil
 }
 
 // demonstrate runs everything until ctx ends. The broker is the real one, from

@@ -32,9 +32,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Use: "valetkey", Short: "Lends temporary support access to customer accounts, as an OpenID Provider",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.RunE = func(*cobra.Command, []string) error {
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(c, args[0])
+		}
 		return errUsage{errors.New("say what to do: see «valetkey --help»")}
 	}
+	root.Args = cobra.ArbitraryArgs
+	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.DisableSuggestions = true // they take lines of their own
 	root.SetArgs(args)
@@ -42,7 +47,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if rest := c.Flags().Args(); c.HasSubCommands() && len(rest) > 0 { // its flags are unknown because it is
-			err = fmt.Errorf("unknown command %q for %q", rest[0], c.CommandPath())
+			return unknown(c, rest[0])
 		}
 		return errUsage{fmt.Errorf("%w; see «%s --help»", err, c.CommandPath())}
 	})
@@ -53,13 +58,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	var usage errUsage
-	// Cobra refuses unknown commands and missing flags before any of ours runs.
-	switch {
-	case errors.As(err, &usage):
-	case isRequiredFlag(err): // there is one
-		err = errUsage{fmt.Errorf("«%s» needs --config FILE; see «%[1]s --help»", asked.CommandPath())}
-	case asked == root:
-		err = errUsage{fmt.Errorf("%w; see «%s --help»", err, asked.CommandPath())}
+	if isRequiredFlag(err) { // there is one, and cobra misses it before any command of ours runs
+		err = needsConfig(asked)
 	}
 	fmt.Fprintln(stderr, err)
 	if errors.As(err, &usage) {
@@ -70,6 +70,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func isRequiredFlag(err error) bool {
 	return strings.HasPrefix(err.Error(), "required flag(s)")
+}
+
+func needsConfig(c *cobra.Command) error {
+	return errUsage{fmt.Errorf("«%s» needs --config FILE; see «%[1]s --help»", c.CommandPath())}
 }
 
 // noArgs refuses arguments, which few commands here take.
@@ -84,7 +88,8 @@ func takes(least, most int) cobra.PositionalArgs {
 		case len(args) > most:
 			return errUsage{fmt.Errorf("«%s» takes no argument %q; see «%s --help»", c.CommandPath(), args[most], c.CommandPath())}
 		case len(args) < least:
-			return errUsage{fmt.Errorf("«%s» needs an argument; see «%s --help»", c.CommandPath(), c.CommandPath())}
+			_, names, _ := strings.Cut(c.Use, " ")
+			return errUsage{fmt.Errorf("«%s» needs %s; see «%s --help»", c.CommandPath(), names, c.CommandPath())}
 		}
 		return nil
 	}
@@ -94,6 +99,12 @@ func takes(least, most int) cobra.PositionalArgs {
 func withConfig(c *cobra.Command, file *string) *cobra.Command {
 	c.Flags().StringVar(file, "config", "", "the configuration file (required)")
 	_ = c.MarkFlagRequired("config")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if *file == "" { // of a variable that is not set, for instance
+			return needsConfig(c)
+		}
+		return nil
+	}
 	if c.Args == nil {
 		c.Args = noArgs
 	}
