@@ -1,11 +1,13 @@
 package guard_test
 
 import (
-	"go/parser"
-	"go/token"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,6 +55,41 @@ func TestSupportSeesDocumentsUntilItEnds(t *testing.T) {
 	})
 }
 
+// What the guide's pieces of a function stand among, and its types.
+const (
+	aroundPieces = `package p
+import ("context"; "log"; "net/http"; "os"; "github.com/valetkey/valetkey/guard")
+var (
+	ctx context.Context
+	g *guard.Guard
+	mux *http.ServeMux
+	listDocuments, deleteAccount, styles http.Handler
+	ownAuth func(http.Handler) http.Handler
+	addr, secret string
+	cookieKey []byte
+	_, _ = log.Fatal, os.Getenv
+)
+func _() error {
+%s
+_ = err
+return nil
+}`
+	aroundTypes = `package p
+import ("net/http"; "github.com/go-chi/chi/v5"; "github.com/gorilla/mux"; "github.com/valetkey/valetkey/guard")
+var (
+	g *guard.Guard
+	_ mux.Router
+	_ = chi.NewRouter
+)
+%s`
+)
+
+// uses have the guide's types do what it says of them.
+var uses = map[string]string{
+	"gorillaRouter": "func _(router *mux.Router) { g.Wrap(gorillaRouter{router}, nil) }",
+	"chiRouter":     "func _(m *chi.Mux) (http.Handler, error) { c, err := askChi(m); return g.Wrap(c, nil), err }",
+}
+
 // TestTheGuideIsGo: what docs/integrate.md and the README show can be pasted, and
 // the test that the guide shows is the one above.
 func TestTheGuideIsGo(t *testing.T) {
@@ -61,6 +98,8 @@ func TestTheGuideIsGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var packages []string // that are nowhere but in the overlay
+	overlay := map[string]string{}
 	for file, blocks := range map[string]int{"../docs/integrate.md": 5, "../README.md": 1} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -78,13 +117,44 @@ func TestTheGuideIsGo(t *testing.T) {
 				}
 				continue
 			}
-			whole := "package p\nfunc _() error {\n" + code + "\n}"
-			if strings.HasPrefix(code, "type ") {
-				whole = "package p\n" + code
+			whole := fmt.Sprintf(aroundPieces, code)
+			if name, is := strings.CutPrefix(code, "type "); is {
+				name, _, _ = strings.Cut(name, " ")
+				whole = fmt.Sprintf(aroundTypes, code+uses[name])
 			}
-			if _, err := parser.ParseFile(token.NewFileSet(), "", whole, 0); err != nil {
-				t.Errorf("%s: %v in\n%s", file, err, code)
+			folder := fmt.Sprint("guide", len(packages))
+			kept := filepath.Join(t.TempDir(), folder+".go")
+			if err := os.WriteFile(kept, []byte(whole), 0o600); err != nil {
+				t.Fatal(err)
 			}
+			packages = append(packages, "./"+folder)
+			overlay[filepath.Join(folder, "guide.go")] = kept
 		}
+	}
+	compile(t, overlay, packages)
+}
+
+// compile builds packages of this folder that lie elsewhere.
+func compile(t *testing.T, overlay map[string]string, packages []string) {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := map[string]string{}
+	for at, kept := range overlay {
+		replace[filepath.Join(here, at)] = kept
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "overlay.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-overlay", file}, packages...)...)
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
 	}
 }
