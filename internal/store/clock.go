@@ -68,11 +68,16 @@ func (s *Store) Past() time.Time {
 	return now
 }
 
-// believe has Past count from what the clock said when it was called before. A
-// clock that was put right, and stays so, is believed within two hours.
+// believe has Past count from what the clock said when it was called before, or
+// says now, if that is less. A clock that was put right, and stays so, is believed
+// within two hours.
 func (s *Store) believe() {
 	now := s.now()
-	s.from.Store(s.next.Swap(&now))
+	from := s.next.Swap(&now)
+	if from.Round(0).After(now.Round(0)) {
+		from = &now // it was ahead then, and may be again
+	}
+	s.from.Store(from)
 }
 
 func (s *Store) checkMark(ctx context.Context, now, mark time.Time) error {

@@ -81,6 +81,10 @@ func TestAClockThatJumpsAheadForgetsNothing(t *testing.T) {
 		w.elapsed = func(time.Time, time.Time) time.Duration { return time.Second }
 		w.clock.add(100 * time.Hour)
 		look("a moment later by the monotonic clock", 1)
+		w.clock.add(-100 * time.Hour)
+		look("it is right again an hour later", 1)
+		w.clock.add(100 * time.Hour)
+		look("and once more ahead", 1)
 		look("and an hour later", 1)
 		look("and the clock has stayed there", 0)
 		w.sound()
