@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -23,6 +24,10 @@ func (e *engine) serveAlone(ctx context.Context, dsn string) error {
 	path, file := strings.CutPrefix(dsn, "sqlite:")
 	if !file {
 		return nil
+	}
+	path, err := filepath.EvalSymlinks(path) // the database is there; by any link it is the same one
+	if err != nil {
+		return fmt.Errorf("the database cannot be opened: %w", err)
 	}
 	if err := ownFile(path + servingFile); err != nil {
 		return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,6 +35,16 @@ func TestOneServesFromAFile(t *testing.T) {
 		path, file := strings.CutPrefix(dsn, "sqlite:")
 		if err := serve(true); (err != nil) != file || file && !strings.Contains(err.Error(), "stop that one first") {
 			t.Errorf("a second one: %v", err)
+		}
+		if file {
+			dsn = "sqlite:" + filepath.Join(t.TempDir(), "link")
+			if err := os.Symlink(path, strings.TrimPrefix(dsn, "sqlite:")); err != nil {
+				t.Fatal(err)
+			}
+			if err := serve(true); err == nil {
+				t.Error("a second one served from the same file by a link to it")
+			}
+			dsn = "sqlite:" + path
 		}
 		if err := serve(false); err != nil {
 			t.Errorf("a command: %v", err)
