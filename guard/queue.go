@@ -125,6 +125,8 @@ func (g *Guard) batch(ctx context.Context, actions []action) (left []action, err
 			_ = g.answered(ctx, a, said.Items[i]) // it logs, and ends what has ended
 		}
 		return left, err
+	case status == http.StatusOK: // by something in between, or a batch that was cut
+		return actions, fmt.Errorf("the broker answered for %d of %d actions", len(said.Items), len(actions))
 	case isLater(status) || status == http.StatusUnauthorized:
 		return actions, fmt.Errorf("the broker answered %d", status)
 	case len(actions) > 1: // one that is not valid must not keep the others out

@@ -96,6 +96,41 @@ func TestAnActionOfABatchThatCouldNotBeRecorded(t *testing.T) {
 	}
 }
 
+// mute answers for nothing of a batch, as something between app and broker may.
+type mute struct {
+	next http.RoundTripper
+	on   atomic.Bool
+}
+
+func (m *mute) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != actionsPath || !m.on.Load() {
+		return m.next.RoundTrip(r)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{}`)), Request: r}, nil
+}
+
+// TestABatchThatNobodyAnsweredFor is reported again: 200 alone records nothing.
+func TestABatchThatNobodyAnsweredFor(t *testing.T) {
+	m := &mute{}
+	bubble(t, func(w *world) {
+		w.mux.Handle("GET /refused", w.g.Require("documents.delete", http.NotFoundHandler(), guard.Action("refused")))
+		token := w.broker.Mint(reader("s1"))
+		m.on.Store(true)
+		for range 2 { // alone, and with another
+			w.want(w.request("GET", "/refused", token), 403, "insufficient_scope")
+		}
+		time.Sleep(10 * time.Second)
+		m.on.Store(false)
+		time.Sleep(10 * time.Second)
+		if got := w.broker.Actions(); len(got) != 2 {
+			w.Errorf("the record has %+v\n%s", got, w.log)
+		}
+	}, func(c *guard.Config) {
+		m.next = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: m}
+	})
+}
+
 // TestCloseTriesForFiveSeconds to write what is left: one failure loses nothing.
 func TestCloseTriesForFiveSeconds(t *testing.T) {
 	bubble(t, func(w *world) {
