@@ -285,7 +285,7 @@ func (h *house) actions() (out []string) {
 // order with the others.
 func (h *house) wantActions(seen int, want ...string) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
 	defer cancel()
 	slices.Sort(want)
 	for again := time.NewTicker(20 * time.Millisecond); ; {

@@ -95,7 +95,7 @@ func TestRenewedBeforeTheForm(t *testing.T) {
 		change  func(i *signintest.Issuer)
 		wait    time.Duration // before the form is opened
 		prompts string        // what the issuer was asked then
-		redeems bool          // eight minutes later
+		redeems bool          // seven and a half minutes later
 	}{
 		{"in its first half", func(*signintest.Issuer) {}, 7 * time.Minute, "", true},
 		{"in its second half", func(*signintest.Issuer) {}, 8 * time.Minute, "none", true},
@@ -127,7 +127,7 @@ func TestRenewedBeforeTheForm(t *testing.T) {
 			if got := strings.Join(prompts, " "); got != c.prompts {
 				t.Errorf("the issuer was asked with prompts %q, want %q", got, c.prompts)
 			}
-			h.clock.Add(8*time.Minute - time.Second)
+			h.clock.Add(7*time.Minute + 30*time.Second)
 			b.redeem(acme, h.mint(acme, "support-pin"))
 			if b.Shows("enter") != c.redeems || !c.redeems && !b.Page.Says("nothing was used up") {
 				t.Errorf("the form is taken: %v; %d %s", b.Shows("enter"), b.Page.Status, b.Page.Text())
