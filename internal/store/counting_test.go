@@ -116,5 +116,8 @@ func TestOthersKeepTheirTries(t *testing.T) {
 		if n := w.number(`SELECT 10 * reserved + wrong FROM credentials WHERE id = $1`, other.ID); n != 11 {
 			t.Errorf("the other PIN has %d reserved and %d wrong tries, want one of each", n/10, n%10)
 		}
+		if got := w.counted(agent(1), "acme").Agent; got != 1 {
+			t.Errorf("%d wrong tries count against another agent, want their one", got)
+		}
 	})
 }
