@@ -32,7 +32,7 @@ func (e *engine) serveAlone(ctx context.Context, dsn string) error {
 	if err := ownFile(path + servingFile); err != nil {
 		return err
 	}
-	db, err := connectSQLite(path+servingFile, servingWait, "&_txlock=exclusive")
+	db, err := connectSQLite(path+servingFile, servingWait, "&_txlock=exclusive&_pragma=journal_mode(MEMORY)") // and no file besides
 	if err != nil {
 		return err
 	}

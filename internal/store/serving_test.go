@@ -33,6 +33,9 @@ func TestOneServesFromAFile(t *testing.T) {
 		}
 		cancel()
 		path, file := strings.CutPrefix(dsn, "sqlite:")
+		if more, err := filepath.Glob(path + servingFile + "?*"); err != nil || len(more) > 0 {
+			t.Errorf("more than the one file: %v, %v", more, err)
+		}
 		if err := serve(true); (err != nil) != file || file && !strings.Contains(err.Error(), "stop that one first") {
 			t.Errorf("a second one: %v", err)
 		}
