@@ -13,10 +13,10 @@ type Ending struct {
 	Cause string
 }
 
-// ending is one as the broker tells it. A session is remembered to have ended by
-// that time: one that cannot be meant is taken for now.
-func (g *Guard) ending(at time.Time, cause string) Ending {
-	now := time.Unix(0, g.clock.read().wall)
+// ending is one as the broker tells it, heard at some time. A session is remembered
+// to have ended by that time: one that cannot be meant is taken for when it was heard.
+func ending(at time.Time, cause string, heard instant) Ending {
+	now := time.Unix(0, heard.wall)
 	if at.Before(now.Add(-24*time.Hour)) || at.After(time.Unix(farthest, 0)) {
 		at = now
 	}

@@ -24,6 +24,7 @@ type link struct {
 	body   io.Reader // that they come from
 
 	sent  instant // when the request was sent: fresh counts from then
+	after int64   // the same, in ns after begun
 	gap   bool    // there was no other stream before
 	epoch string  // of what the stream tells; empty where it has not said
 	blind bool    // something was told that is not understood
@@ -136,7 +137,7 @@ func (l *link) open(ctx context.Context, b *bearer) (*http.Response, error) {
 		r.Header.Set("Last-Event-ID", at.String())
 		l.epoch = at.epoch
 	}
-	l.sent = g.clock.read()
+	l.sent, l.after = g.clock.read(), int64(time.Since(l.begun))
 	response, err := g.stream.Do(r)
 	if err != nil {
 		return nil, err
@@ -188,7 +189,10 @@ func (l *link) ended(ev event) {
 		l.distrust("guard: an ending that is not understood; requests are asked about until the next connection", ev)
 		return
 	}
-	l.g.ledger.end(said.SID, l.g.ending(said.EndedAt, said.Cause))
+	// The clock need not be read for what says whether a time can be meant at all. One
+	// that was set since then ends the link: see fresh.
+	heard := l.sent.plus(time.Duration(l.heard.Load() - l.after))
+	l.g.ledger.end(said.SID, ending(said.EndedAt, said.Cause, heard))
 	l.epoch = at.epoch
 	l.g.position.reach(at)
 	l.g.acks.reached(at, l.g.clock.read())

@@ -112,7 +112,7 @@ func (g *Guard) answered(ctx context.Context, a action, said item) error {
 	case http.StatusCreated, http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		how := g.ending(said.EndedAt, said.Cause)
+		how := ending(said.EndedAt, said.Cause, g.clock.read())
 		g.ledger.end(a.SID, how)
 		return how.refusal()
 	}

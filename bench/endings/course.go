@@ -86,7 +86,7 @@ func (c *course) row(ctx context.Context, rate int) error {
 		return err
 	}
 	err = c.all(func(a *app) error {
-		noted, err := a.watches.Load().all(ctx)
+		noted, err := a.watch.all(ctx)
 		if err == nil && !c.ask {
 			a.refused = noted
 		}

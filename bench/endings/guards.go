@@ -17,9 +17,10 @@ import (
 
 // app is one instance of the relying app: its guard, and a handler behind it.
 type app struct {
+	turn    atomic.Pointer[turn] // looked at whenever the guard reads its clock: see now
 	guard   *guard.Guard
 	handler http.Handler
-	watches atomic.Pointer[watch]
+	watch   *watch
 	known   []*guard.Session // of the row
 	refused []time.Time      // since when each is
 }
