@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,6 +198,83 @@ func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
 	}
 	if err := <-issued; undone != (err == nil) || err != nil && !isEnded(err, credentials.CauseRevoked) {
 		w.t.Errorf("undone %v: %v", undone, err)
+	}
+}
+
+// before is a transaction before whose commit something happens.
+type before struct {
+	*pipeline
+	what func()
+}
+
+func (b before) commit() error {
+	b.what()
+	return b.pipeline.commit()
+}
+
+// TestAGuessWaitsForWhateverEndsIt: whatever ends a session moves what its first
+// token foresees, also where that waits for it: at another node, whose statement
+// reads the session as it was before.
+func TestAGuessWaitsForWhateverEndsIt(t *testing.T) {
+	t.Parallel()
+	for name, verb := range map[string]func(w *world, s credentials.Session) error{
+		"a revocation": func(w *world, s credentials.Session) error { return w.Revoke(t.Context(), "acme", s.Credential, byOwner) },
+		"an end": func(w *world, s credentials.Session) error {
+			_, err := w.End(t.Context(), "acme", s.ID, credentials.CauseCancelled, byOwner)
+			return err
+		},
+		"a suspension": func(w *world, s credentials.Session) error { return w.Suspend(t.Context(), s.AgentKey(), true, byOperator) },
+		"an agent who is gone": func(w *world, _ credentials.Session) error {
+			return w.EndUnknown(t.Context(), func(credentials.Agent) bool { return false })
+		},
+		"an erasure of the account": func(w *world, _ credentials.Session) error {
+			_, err := w.EraseAccount(t.Context(), "acme")
+			return err
+		},
+		"an erasure of the owner": func(w *world, _ credentials.Session) error {
+			_, err := w.ErasePerson(t.Context(), owner.Issuer, owner.Subject)
+			return err
+		},
+		"an erasure of the agent": func(w *world, s credentials.Session) error {
+			_, err := w.ErasePerson(t.Context(), s.Agent.Issuer, s.Agent.Subject)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := nodes(t)
+			a.erased = true
+			s := a.enter(agent(1), "acme", "123456")
+			if _, ok := a.JustOpened(s.ID); !ok {
+				t.Fatal("nothing is foreseen")
+			}
+			issued := make(chan error, 1)
+			var once sync.Once
+			b.through(func(q *pipeline) transaction {
+				return before{q, func() {
+					once.Do(func() {
+						if err := q.settle(); err != nil {
+							t.Error(err)
+						}
+						go func() {
+							_, err := a.Issue(context.WithoutCancel(t.Context()), grant(s))
+							issued <- err
+						}()
+						if err := a.somebodyWaits(); err != nil {
+							t.Error(err)
+						}
+					})
+				}}
+			})
+			if err := verb(b, s); err != nil {
+				t.Fatal(err)
+			}
+			var ended *credentials.EndedError
+			if err := <-issued; !errors.As(err, &ended) || a.number(`SELECT count(*) FROM grants`) != 0 {
+				t.Errorf("a token for a session that has ended: %v", err)
+			}
+			a.sound()
+		})
 	}
 }
 
