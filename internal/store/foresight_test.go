@@ -249,6 +249,32 @@ func TestAGuessIsConfirmedBeforeItIsRefused(t *testing.T) {
 	})
 }
 
+// TestWhatIsDueIsNotShown: nor anything while this node's clock cannot be trusted.
+func TestWhatIsDueIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder, m.Credential.Idle = true, time.Second }))
+	s, err := w.password("1", nil, "guest@x.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := &credentials.Sessions{Store: w, Now: w.clock.now}
+	sees := func(what string, want bool) {
+		t.Helper()
+		if got, ok := sessions.JustOpened(s.ID); ok != want || ok && got.ID != s.ID {
+			t.Errorf("%s: %v %q", what, ok, got.ID)
+		}
+	}
+	sees("at once", true)
+	w.clockBad.Store(true)
+	sees("without a clock", false)
+	w.clockBad.Store(false)
+	w.clock.add(time.Second - time.Microsecond)
+	sees("before it is idle", true)
+	w.clock.add(time.Microsecond)
+	sees("when it is idle", false)
+}
+
 // after is a transaction whose commit takes so long to be told of that something
 // happens after it.
 type after struct {
