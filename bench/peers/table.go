@@ -88,7 +88,10 @@ func (r results) beside(n int, taking []*server) (lines []string) {
 			}
 			rate, cost, rounds := r.ratios(s, peer)
 			what := fmt.Sprintf("%6.2f times the rate, %6.2f times less processor time of server and database", rate, cost)
-			if rounds < len(r[s]) {
+			switch {
+			case rounds == 0:
+				what = fmt.Sprintf("is not compared: in each round more than %.0f %% of what the peer was asked failed", 100*most)
+			case rounds < len(r[s]):
 				what += fmt.Sprintf(", in %d of %d rounds: in the others more than %.0f %% of what the peer was asked failed", rounds, len(r[s]), 100*most)
 			}
 			lines = append(lines, fmt.Sprintf("%3d clients  %-24s beside %-28s %s", n, s.name, peer.name, what))

@@ -1,6 +1,7 @@
 package staff
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
@@ -86,8 +87,35 @@ func TestTheSummaryIsOfThisBrowser(t *testing.T) {
 	if b.Get(page); b.Shows("enter") {
 		t.Errorf("nobody is signed in: %s", b.Page.Text())
 	}
+	b.open(h.app("files"))
+	b.login("erin")
+	if b.Get(page); b.Shows("enter") {
+		t.Errorf("erin is signed in, in the same browser: %s", b.Page.Text())
+	}
 	b.SetCookie("agent", before)
 	if b.Get(page); !b.Shows("enter") {
 		t.Errorf("dana is signed in again: %s", b.Page.Text())
+	}
+	known := b.Cookies()
+	b.SetCookie("browser", "")
+	if b.Get(page); b.Shows("enter") {
+		t.Errorf("another browser has the cookies: %s", b.Page.Text())
+	}
+	b.SetCookie("browser", known["browser"])
+}
+
+// TestTheSummaryWantsTheProofThatItsRequestWants: a session that was opened just now,
+// for another request.
+func TestTheSummaryWantsTheProofThatItsRequestWants(t *testing.T) {
+	t.Parallel()
+	h := newHouseOn(t, storetest.Postgres(t))
+	b := h.browser()
+	b.open(h.app("docs"))
+	b.login("dana")
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	b.open(h.app("docs", "prompt", "login"))
+	_, fields := b.Form("username")
+	if b.Get("/summary?r=" + url.QueryEscape(fields.Get("request"))); b.Shows("enter") || !b.Shows("username") {
+		t.Errorf("with a proof from before the request: %s", b.Page.Text())
 	}
 }

@@ -49,8 +49,9 @@ func (t *tx) number() error {
 	var receipts [][]any
 	for i, s := range t.ended {
 		at := credentials.Cursor{Epoch: epoch, N: n - k + 1 + int64(i)}
-		// The clock of whoever ends it may be behind. Each token was activity.
-		tokens := max(micros(s.EndedAt), micros(s.ActiveAt)) + access
+		// The clock of whoever ends it may be behind. Each token was activity, of which
+		// the last may not have been noted any more.
+		tokens := max(micros(s.EndedAt), micros(s.ActiveAt.Add(noted))) + access
 		tokens = max(min(tokens, micros(s.EndsAt)), micros(s.EndedAt))
 		e := credentials.Ending{N: at.N, SID: s.ID, Account: s.Account.ID, Credential: s.Credential, Cause: s.Cause, EndedAt: fromMicros(micros(s.EndedAt)),
 			NeededUntil: fromMicros(tokens + credentials.EndingMargin.Microseconds()), Audiences: held.audiences(s.ID), StatusIndex: s.StatusIndex}

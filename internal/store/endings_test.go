@@ -171,12 +171,13 @@ func TestHowLongAnEndingIsNeeded(t *testing.T) {
 				t.Fatal(err)
 			}
 			node := tc.node() // compares its clock with the database's
-			for left := tc.into; left > 0; left -= 9 * time.Minute {
+			for left := tc.into - noted; left > 0; left -= 9 * time.Minute {
 				w.clock.add(min(left, 9*time.Minute))
 				if _, err := w.Touch(t.Context(), "acme", s.ID, time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 			}
+			w.clock.add(noted)
 			ended := node.end(s)
 			_, log := w.told(0, 100)
 			e := log[len(log)-1]

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/valetkey/valetkey/credentials"
 	"github.com/valetkey/valetkey/internal/store/storetest"
@@ -18,7 +17,7 @@ func TestANewEpochTellsEverythingAnew(t *testing.T) {
 		w.clients = map[string]Client{"docs": {Enforces: credentials.ByGuard}}
 		over := w.enter(agent(1), "acme", "111111")
 		w.end(over)
-		w.clock.add(credentials.EndingMargin + time.Microsecond)
+		w.clock.add(noted + credentials.EndingMargin)
 		needed, alive := w.enter(agent(2), "acme", "222222"), w.enter(agent(3), "acme", "333333")
 		if _, err := w.Issue(t.Context(), grant(needed)); err != nil {
 			t.Fatal(err)

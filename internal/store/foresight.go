@@ -87,7 +87,7 @@ type guesses struct {
 	turned     time.Time
 }
 
-// keep remembers what a transaction has left of a session that it opened.
+// keep remembers what a transaction leaves of a session that it opens.
 func (g *guesses) keep(s credentials.Session, h head, now time.Time) {
 	h.pending, h.dirty = nil, false
 	g.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,22 +93,41 @@ func TestAGuessAboutAnAccountThatIsGone(t *testing.T) {
 	t.Parallel()
 	a, _ := nodes(t)
 	s := a.lent("acme")
-	for _, table := range []string{"sessions", "credentials", "record_people", "record"} {
-		column := map[string]string{"record": "chain", "record_people": "chain"}[table]
-		if column == "" {
-			column = "account"
-		}
-		if _, err := a.engine.write.ExecContext(t.Context(), `DELETE FROM `+table+` WHERE `+column+` = 'acme'`); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := a.engine.write.ExecContext(t.Context(), `DELETE FROM accounts WHERE id = 'acme'`); err != nil {
-		t.Fatal(err)
-	}
+	a.lose("acme")
 	if _, err := a.Issue(t.Context(), grant(s)); err == nil || a.number(`SELECT count(*) FROM grants`) != 0 {
 		t.Errorf("a token for a session that is not there: %v", err)
 	}
 	a.sound()
+}
+
+// TestAGuessAboutAnotherHistory: one that is as long, in a database that has fallen
+// over to a copy which lacked what was foreseen, and gone on from there.
+func TestAGuessAboutAnotherHistory(t *testing.T) {
+	t.Parallel()
+	a, b := nodes(t)
+	holder := func(m *credentials.Minting) { m.Credential.Holder = true }
+	c := a.mint(login("acme", "guest@x.example", holder))
+	seen, err := a.Login(t.Context(), c.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.lose("acme")
+	b.mint(login("acme", "other@x.example", holder))
+	s, err := a.RedeemPassword(t.Context(), credentials.PasswordTry{Login: seen, ID: "late", Right: true, SID: credentials.NewID()})
+	if !errors.Is(err, credentials.ErrNotFound) {
+		t.Errorf("a login that is not there has opened %q: %v", s.ID, err)
+	}
+	a.sound()
+}
+
+// lose deletes all that there is of an account.
+func (w *world) lose(account string) {
+	w.t.Helper()
+	for _, of := range []string{"sessions WHERE account", "credentials WHERE account", "record_people WHERE chain", "record WHERE chain", "accounts WHERE id"} {
+		if _, err := w.engine.write.ExecContext(w.t.Context(), `DELETE FROM `+of+` = $1`, account); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // TestAGuessThatIsSentEarly: however it is sent, what is recorded after it is in
@@ -197,6 +217,87 @@ func (w *world) guessWaits(b *world, s credentials.Session, undone bool) {
 	}
 	if err := <-issued; undone != (err == nil) || err != nil && !isEnded(err, credentials.CauseRevoked) {
 		w.t.Errorf("undone %v: %v", undone, err)
+	}
+}
+
+// before is a transaction before whose commit something happens.
+type before struct {
+	*pipeline
+	what func()
+}
+
+func (b before) commit() error {
+	b.what()
+	return b.pipeline.commit()
+}
+
+// TestAGuessWaitsForWhateverEndsIt: whatever ends a session moves what its first
+// token foresees, also where that waits for it: at another node, whose statement
+// reads the session as it was before.
+func TestAGuessWaitsForWhateverEndsIt(t *testing.T) {
+	t.Parallel()
+	for name, verb := range map[string]func(w *world, s credentials.Session) error{
+		"a revocation": func(w *world, s credentials.Session) error {
+			return w.Revoke(t.Context(), "acme", s.Credential, byOwner)
+		},
+		"an end": func(w *world, s credentials.Session) error {
+			_, err := w.End(t.Context(), "acme", s.ID, credentials.CauseCancelled, byOwner)
+			return err
+		},
+		"a suspension": func(w *world, s credentials.Session) error {
+			return w.Suspend(t.Context(), s.AgentKey(), true, byOperator)
+		},
+		"an agent who is gone": func(w *world, _ credentials.Session) error {
+			return w.EndUnknown(t.Context(), func(credentials.Agent) bool { return false })
+		},
+		"an erasure of the account": func(w *world, _ credentials.Session) error {
+			_, err := w.EraseAccount(t.Context(), "acme")
+			return err
+		},
+		"an erasure of the owner": func(w *world, _ credentials.Session) error {
+			_, err := w.ErasePerson(t.Context(), owner.Issuer, owner.Subject)
+			return err
+		},
+		"an erasure of the agent": func(w *world, s credentials.Session) error {
+			_, err := w.ErasePerson(t.Context(), s.Agent.Issuer, s.Agent.Subject)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := nodes(t)
+			a.erased = true
+			s := a.enter(agent(1), "acme", "123456")
+			if _, ok := a.JustOpened(s.ID); !ok {
+				t.Fatal("nothing is foreseen")
+			}
+			issued := make(chan error, 1)
+			var once sync.Once
+			b.through(func(q *pipeline) transaction {
+				return before{q, func() {
+					once.Do(func() {
+						if err := q.settle(); err != nil {
+							t.Error(err)
+						}
+						go func() {
+							_, err := a.Issue(context.WithoutCancel(t.Context()), grant(s))
+							issued <- err
+						}()
+						if err := a.somebodyWaits(); err != nil {
+							t.Error(err)
+						}
+					})
+				}}
+			})
+			if err := verb(b, s); err != nil {
+				t.Fatal(err)
+			}
+			var ended *credentials.EndedError
+			if err := <-issued; !errors.As(err, &ended) || a.number(`SELECT count(*) FROM grants`) != 0 {
+				t.Errorf("a token for a session that has ended: %v", err)
+			}
+			a.sound()
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/valetkey/valetkey/credentials"
+	"github.com/valetkey/valetkey/internal/store/storetest"
 )
 
 // lent mints a login that opens without SSO and opens a session with it, which
@@ -246,4 +247,68 @@ func TestAGuessIsConfirmedBeforeItIsRefused(t *testing.T) {
 			t.Errorf("the session has ended, and it is refused for %v", err)
 		}
 	})
+}
+
+// TestWhatIsDueIsNotShown: nor anything while this node's clock cannot be trusted.
+func TestWhatIsDueIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder, m.Credential.Idle = true, time.Second }))
+	s, err := w.password("1", nil, "guest@x.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := &credentials.Sessions{Store: w, Now: w.clock.now}
+	sees := func(what string, want bool) {
+		t.Helper()
+		if got, ok := sessions.JustOpened(s.ID); ok != want || ok && got.ID != s.ID {
+			t.Errorf("%s: %v %q", what, ok, got.ID)
+		}
+	}
+	sees("at once", true)
+	w.clockBad.Store(true)
+	sees("without a clock", false)
+	w.clockBad.Store(false)
+	w.clock.add(time.Second - time.Microsecond)
+	sees("before it is idle", true)
+	w.clock.add(time.Microsecond)
+	sees("when it is idle", false)
+}
+
+// after is a transaction whose commit takes so long to be told of that something
+// happens after it.
+type after struct {
+	*pipeline
+	what func()
+}
+
+func (a after) commit() error {
+	err := a.pipeline.commit()
+	a.what()
+	return err
+}
+
+// TestWhatEndsAsItIsOpenedIsNotShown: another verb of this node may end a session
+// before the one that opened it has heard of its own commit.
+func TestWhatEndsAsItIsOpenedIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.Postgres(t))
+	w.mint(login("acme", "guest@x.example", func(m *credentials.Minting) { m.Credential.Holder = true }))
+	var back func()
+	_, back = w.through(func(q *pipeline) transaction {
+		back() // the revocation is as any other
+		return after{q, func() {
+			if err := w.Revoke(t.Context(), "acme", "", byOwner); err != nil {
+				t.Error(err)
+			}
+		}}
+	})
+	s, err := w.password("1", nil, "guest@x.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := w.JustOpened(s.ID); ok {
+		t.Error("a session that has ended is shown")
+	}
+	w.sound()
 }

@@ -18,6 +18,7 @@ func TestAClockThatIsBehindShortensNoEnding(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := w.enter(agent(1), "acme", "123456")
+		w.clock.add(noted - time.Microsecond)
 		if _, err := w.Issue(t.Context(), grant(s)); err != nil {
 			t.Fatal(err)
 		}
@@ -28,11 +29,14 @@ func TestAClockThatIsBehindShortensNoEnding(t *testing.T) {
 		if err := w.Revoke(t.Context(), "acme", s.Credential, byOwner); err != nil {
 			t.Fatal(err)
 		}
+		if got, err := w.Receipts(t.Context(), "acme", []string{s.ID}); err != nil || got[s.ID][0].TokensUntil.Before(w.clock.now().Add(time.Hour+5*time.Minute)) {
+			t.Errorf("the token outlives what is said of it: %+v, %v", got, err)
+		}
 		w.clock.add(time.Hour)
 		for _, pass := range []struct {
 			after time.Duration
 			left  int
-		}{{5 * time.Minute, 1}, {credentials.EndingMargin + time.Microsecond, 0}} {
+		}{{5 * time.Minute, 1}, {credentials.EndingMargin + noted, 0}} {
 			w.clock.add(pass.after)
 			w.clockBad.Store(false) // the database's goes on by itself
 			if err := w.SweepOnce(t.Context()); err != nil {

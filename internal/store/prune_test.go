@@ -14,6 +14,7 @@ import (
 func TestOnlyWhatNobodyNeedsIsForgotten(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first, second := w.enter(agent(1), "acme", "111111"), w.enter(agent(2), "acme", "222222")
+		w.clock.add(noted)
 		w.end(first)
 		w.clock.add(time.Second)
 		w.end(second)
@@ -69,7 +70,7 @@ func TestTwoNodesForgetAtOnce(t *testing.T) {
 		for _, s := range w.guests(100) {
 			w.end(s)
 		}
-		w.clock.add(credentials.EndingMargin)
+		w.clock.add(noted + credentials.EndingMargin)
 		rest := w.guests(40)
 		parallel(48, func(i int) {
 			switch {
@@ -95,7 +96,7 @@ func TestForgettingHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	w := open(t, storetest.Postgres(t))
 	w.end(w.enter(agent(1), "acme", "111111"))
-	w.clock.add(credentials.EndingMargin)
+	w.clock.add(noted + credentials.EndingMargin)
 	s, node := w.enter(agent(2), "acme", "222222"), w.beside(nil)
 	ended := false
 	w.probe = func(statement string) error {

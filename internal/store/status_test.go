@@ -82,7 +82,7 @@ func TestAPlaceIsFreeOnlyWhenNoTokenCanLive(t *testing.T) {
 		if next := w.enter(agent(2), "acme", "222222"); next.StatusIndex != s.StatusIndex+1 {
 			t.Errorf("place %d beside %d", next.StatusIndex, s.StatusIndex)
 		}
-		w.clock.add(credentials.EndingMargin)
+		w.clock.add(noted + credentials.EndingMargin)
 		if err := w.SweepOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -138,12 +138,12 @@ func (t *tx) transact(ctx context.Context, f func(*tx) error) error {
 	if err != nil {
 		return q.refuse(err)
 	}
+	if t.opened != nil && !s.engine.file { // before anybody can find it and end it; of what is not stored then nobody has the id
+		s.guesses.keep(*t.opened, *t.head(t.opened.Account.ID), t.now)
+	}
 	if err = q.commit(); err == nil {
 		if !q.joined() {
 			s.commits.Add(1)
-		}
-		if t.opened != nil && !s.engine.file {
-			s.guesses.keep(*t.opened, *t.head(t.opened.Account.ID), t.now)
 		}
 		if s.probe != nil {
 			err = s.probe("COMMITTED")

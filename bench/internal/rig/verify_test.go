@@ -102,18 +102,29 @@ func TestVerify(t *testing.T) {
 	if err := rs.verify(t.Context(), change(sign(t, jose.RS256, big, "r", says()), 2), "n"); err == nil {
 		t.Error("another RS256 signature is accepted")
 	}
-	for forged, token := range map[bool]string{false: right, true: change(right, 2)} {
-		once := false
-		_, err := Measure(t.Context(), []*Visitor{es, visitor("ES256")}, 50*time.Millisecond, func() Usage { return Usage{} }, func(ctx context.Context, i int) error {
-			if i == 0 && !once {
-				once = true
-				return es.verify(ctx, token, "n")
-			}
+	for name, c := range map[string]struct {
+		token          string
+		warm, measured bool
+	}{
+		"nothing":                        {right, true, true},
+		"a forgery while it warms up":    {change(right, 2), true, false},
+		"a forgery while it is measured": {change(right, 2), false, true},
+	} {
+		measured, had := false, map[bool]int{}
+		usage := func() Usage { measured = true; return Usage{} }
+		_, err := Measure(t.Context(), []*Visitor{es, visitor("ES256")}, 50*time.Millisecond, usage, func(ctx context.Context, i int) error {
 			time.Sleep(time.Millisecond)
-			return nil
+			if i != 0 {
+				return nil
+			}
+			had[measured]++
+			if had[measured] == 2 && (measured && c.measured || !measured && c.warm) { // neither the first nor the last
+				return es.verify(ctx, c.token, "n")
+			}
+			return es.verify(ctx, right, "n")
 		})
-		if (err != nil) != forged {
-			t.Errorf("measured with a forged signature %v: %v", forged, err)
+		if (err != nil) != (c.token != right) {
+			t.Errorf("measured with %s: %v", name, err)
 		}
 		if err := es.verify(t.Context(), change(right, 2), "n"); err == nil {
 			t.Error("after that another signature is accepted")
