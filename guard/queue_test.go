@@ -150,3 +150,22 @@ func TestCloseTriesForFiveSeconds(t *testing.T) {
 		}
 	}, async)
 }
+
+// TestAnActionThatNobodyRecorded does not run: 200 alone records nothing.
+func TestAnActionThatNobodyRecorded(t *testing.T) {
+	m := &mute{}
+	bubble(t, func(w *world) {
+		token := w.broker.Mint(reader("s1"))
+		w.want(w.request("GET", document, token), 200, "")
+		m.on.Store(true)
+		w.want(w.request("GET", document, token), 503, "record_failed")
+		m.on.Store(false)
+		w.want(w.request("GET", document, token), 200, "")
+		if n := w.ran.Load(); n != 2 || len(w.broker.Actions()) != 2 {
+			w.Errorf("%d ran, and the record has %+v", n, w.broker.Actions())
+		}
+	}, func(c *guard.Config) {
+		m.next = c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: m}
+	})
+}

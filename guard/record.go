@@ -99,6 +99,7 @@ func (g *Guard) write(ctx context.Context, a action) error {
 // item is what the API says of one action, alone or in a batch.
 type item struct {
 	Status int    `json:"status"`
+	Seq    int64  `json:"seq"` // where it stands in the account's record, from 1
 	Detail string `json:"detail"`
 
 	// of a session that has ended, with 409
@@ -106,11 +107,14 @@ type item struct {
 	Cause   string    `json:"cause"`
 }
 
-// answered turns what the API said of an action into a *Refusal, or nil.
+// answered turns what the API said of an action into a *Refusal, or nil. It is
+// recorded where it has a place in the record: something in between may say 200, too.
 func (g *Guard) answered(ctx context.Context, a action, said item) error {
 	switch said.Status {
 	case http.StatusCreated, http.StatusOK:
-		return nil
+		if said.Seq > 0 {
+			return nil
+		}
 	case http.StatusConflict:
 		how := ending(said.EndedAt, said.Cause, g.clock.read())
 		g.ledger.end(a.SID, how)
