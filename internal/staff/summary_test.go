@@ -69,15 +69,21 @@ func (h *house) anotherNode() *store.Store {
 	return other
 }
 
+// atSummary is a browser in which Dana has redeemed a PIN, and has not entered.
+func (h *house) atSummary() *browser {
+	b := h.browser()
+	b.open(h.app("docs"))
+	b.login("dana")
+	b.redeem(acme, h.mint(acme, "support-pin"))
+	return b
+}
+
 // TestTheSummaryIsOfThisBrowser: also where the session is known without a look, it
 // is shown only where its agent is signed in, with a proof that is new enough.
 func TestTheSummaryIsOfThisBrowser(t *testing.T) {
 	t.Parallel()
 	h := newHouseOn(t, storetest.Postgres(t))
-	b := h.browser()
-	b.open(h.app("docs"))
-	b.login("dana")
-	b.redeem(acme, h.mint(acme, "support-pin"))
+	b := h.atSummary()
 	page := b.Page.URL
 	if b.Get(page); !b.Shows("enter") {
 		t.Fatalf("no summary: %s", b.Page.Text())
@@ -109,10 +115,7 @@ func TestTheSummaryIsOfThisBrowser(t *testing.T) {
 func TestTheSummaryWantsTheProofThatItsRequestWants(t *testing.T) {
 	t.Parallel()
 	h := newHouseOn(t, storetest.Postgres(t))
-	b := h.browser()
-	b.open(h.app("docs"))
-	b.login("dana")
-	b.redeem(acme, h.mint(acme, "support-pin"))
+	b := h.atSummary()
 	b.open(h.app("docs", "prompt", "login"))
 	_, fields := b.Form("username")
 	if b.Get("/summary?r=" + url.QueryEscape(fields.Get("request"))); b.Shows("enter") || !b.Shows("username") {
