@@ -123,22 +123,29 @@ func (l *Local) Code(ctx context.Context, address, username, code string) (Perso
 		return Person{}, ErrTooMany
 	}
 	p, known := l.find(username)
-	if known && p.TOTP != "" {
-		now := l.Now()
-		for skew := -otpSkew; skew <= otpSkew; skew++ {
-			at := now.Add(time.Duration(skew*otpStep) * time.Second)
-			want, err := totp.GenerateCode(p.TOTP, at)
-			if err != nil || subtle.ConstantTimeCompare([]byte(want), []byte(credentials.FoldPIN(code))) != 1 {
-				continue
-			}
-			first, err := l.OTP.UseOTP(ctx, l.subject(p), at.Unix()/otpStep)
-			if err != nil || first {
-				l.Tries.giveBack(address, l.ID+"/"+username)
-				return p, err
-			}
-		}
+	if !known || p.TOTP == "" {
+		return Person{}, ErrNoSignIn
 	}
-	return Person{}, ErrNoSignIn
+	fresh, used := false, false
+	now, typed := l.Now(), []byte(credentials.FoldPIN(code))
+	for skew := -otpSkew; skew <= otpSkew; skew++ { // all of them: two steps may happen to have the same code
+		at := now.Add(time.Duration(skew*otpStep) * time.Second)
+		want, err := totp.GenerateCode(p.TOTP, at)
+		if err != nil || subtle.ConstantTimeCompare([]byte(want), typed) != 1 {
+			continue
+		}
+		first, err := l.OTP.UseOTP(ctx, l.subject(p), at.Unix()/otpStep)
+		if err != nil {
+			l.Tries.giveBack(address, l.ID+"/"+username)
+			return Person{}, err
+		}
+		fresh, used = fresh || first, used || !first
+	}
+	if !fresh || used {
+		return Person{}, ErrNoSignIn
+	}
+	l.Tries.giveBack(address, l.ID+"/"+username)
+	return p, nil
 }
 
 // Proof is the person, who has just proved who they are.
