@@ -53,16 +53,22 @@ func (t *tx) foresee(g *foreseen) (bool, error) {
 
 // send sends what was put, and waits for it.
 func (t *tx) send() error {
-	t.sending()
+	if err := t.sending(); err != nil {
+		return err
+	}
 	return t.q.settle()
 }
 
 // sending tells the heads that what was put is sent now: a guess is then a lock,
-// and the record's end is saved later, as that of any other.
-func (t *tx) sending() {
+// and the record's end is saved later, as that of any other. Entries go along.
+func (t *tx) sending() error {
 	for _, h := range t.heads {
 		h.pending = nil
+		if err := h.write(t); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // moved reports whether a guess was refused.

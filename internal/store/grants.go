@@ -55,10 +55,18 @@ FROM (SELECT sid AS its_sid, client AS its_client, audience AS its_audience, sco
 FROM refresh_tokens WHERE hash = $1) its JOIN sessions ON sid = its_sid`
 	useRefresh  = `UPDATE refresh_tokens SET replaced_at = $2 WHERE hash = $1`
 	spendParent = `UPDATE refresh_tokens SET spent = 1 WHERE hash = $1`
+	// All three by one statement, for PostgreSQL: a token, the one that it replaces
+	// by its first use, and the one before that.
+	replaceRefresh = `WITH its_parent AS (UPDATE refresh_tokens SET replaced_at = $9 WHERE hash = $2), before AS (UPDATE refresh_tokens SET spent = 1 WHERE hash = $10) ` + insertRefresh
 )
 
 func (t *tx) keepRefresh(r credentials.RefreshToken, parent []byte) error {
-	return t.put(insertRefresh, r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, r.Key, micros(t.now))
+	return t.put(insertRefresh, t.refreshRow(r, parent)...)
+}
+
+// refreshRow is the row of a new token.
+func (t *tx) refreshRow(r credentials.RefreshToken, parent []byte) []any {
+	return []any{r.Hash, parent, r.SID, r.Account, r.Client, r.Audience, r.Scope, r.Key, micros(t.now)}
 }
 
 const selectRefresh = `SELECT account, sid, client, audience, scope, replaced_at + spent FROM refresh_tokens WHERE hash = $1`
@@ -168,12 +176,14 @@ func (t *tx) refresh(r credentials.Refreshing, u used, found *credentials.Sessio
 }
 
 // rotate replaces the token by the next one. Its first use is the end of the one
-// before it. (Both by one statement would be a scan: to PostgreSQL, two keys of a
-// table that it does not know yet are dearer than all of it.)
+// before it.
 func (t *tx) rotate(r credentials.Refreshing, u used) (credentials.RefreshToken, error) {
 	next := u.RefreshToken
 	if next.Hash = r.Next; r.Key != "" {
 		next.Key = r.Key // from now on bound, to the key that was proven last
+	}
+	if u.replacedAt == 0 && !t.s.engine.file {
+		return next, t.put(replaceRefresh, append(t.refreshRow(next, r.Hash), u.parent)...)
 	}
 	if u.replacedAt == 0 {
 		if err := t.put(useRefresh, r.Hash, micros(t.now)); err != nil {

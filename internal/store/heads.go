@@ -21,6 +21,7 @@ type head struct {
 	dirty bool
 
 	pending []any // of saveForeseen, which has been put and not sent
+	last    []any // the newest entry, where it is to be written together with the record's end
 }
 
 const (
@@ -90,6 +91,10 @@ const (
 
 	insertEntry = `INSERT INTO ` + intoRecord + ` VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 	insertAbout = `INSERT INTO ` + intoPeople + ` VALUES ($1, $2, $3, $4, $5)`
+
+	// An entry that is the record's end, for PostgreSQL: what a statement costs it and
+	// us besides what it does is saved.
+	insertLast = `WITH its AS (UPDATE accounts SET seq = $2, hash = $8, at = $3 WHERE id = $1) ` + insertEntry
 )
 
 // record appends an entry to the record of a held account.
@@ -98,7 +103,14 @@ func (t *tx) record(account string, d audit.Draft) error {
 	if err != nil {
 		return err
 	}
-	if err := t.put(insertEntry, entry...); err != nil {
+	h := t.head(account)
+	if err := h.write(t); err != nil {
+		return err
+	}
+	if h.last = entry; t.s.engine.file || h.pending != nil {
+		err = h.write(t)
+	}
+	if err != nil {
 		return err
 	}
 	for _, person := range about {
@@ -145,7 +157,24 @@ func (h *head) save(t *tx) error {
 		copy(h.pending[1:], []any{h.chain.Seq, h.chain.Hash, micros(h.chain.At)})
 		return nil
 	}
+	if last := h.last; last != nil && last[1] == h.chain.Seq {
+		h.last = nil
+		return t.put(insertLast, last...)
+	}
+	if err := h.write(t); err != nil {
+		return err
+	}
 	return t.put(saveAccount, h.ID, h.chain.Seq, h.chain.Hash, micros(h.chain.At))
+}
+
+// write writes the newest entry, if that is still to be done.
+func (h *head) write(t *tx) error {
+	if h.last == nil {
+		return nil
+	}
+	last := h.last
+	h.last = nil
+	return t.put(insertEntry, last...)
 }
 
 const endSession = `UPDATE sessions SET ended_at = $2, cause = $3, due_at = $2 WHERE sid = $1 AND ended_at = 0`

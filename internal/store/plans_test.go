@@ -49,7 +49,7 @@ func TestPlans(t *testing.T) {
 			if s.file == "listen.go" || s.file == "survey.go" || s.name == "databaseClock" {
 				continue // PostgreSQL's own functions
 			}
-			if slices.Contains([]string{"selectSessions", "saveForeseen", "saveProven"}, s.name) && strings.HasPrefix(w.dsn, "sqlite:") {
+			if slices.Contains([]string{"selectSessions", "saveForeseen", "saveProven", "insertLast", "replaceRefresh"}, s.name) && strings.HasPrefix(w.dsn, "sqlite:") {
 				continue // sent to PostgreSQL only
 			}
 			read, plan := explain(text)

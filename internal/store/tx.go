@@ -203,7 +203,9 @@ func (t *tx) exec(query string, args ...any) (int64, error) {
 	if err := t.s.probed(query); err != nil {
 		return 0, fmt.Errorf("%w in %.60q", err, query)
 	}
-	t.sending()
+	if err := t.sending(); err != nil {
+		return 0, err
+	}
 	return t.q.run(query, args, nil)
 }
 
@@ -227,7 +229,9 @@ func (t *tx) each(query string, scan func(row) error, args ...any) error {
 	if err := t.s.probed(query); err != nil {
 		return fmt.Errorf("%w in %.60q", err, query)
 	}
-	t.sending()
+	if err := t.sending(); err != nil {
+		return err
+	}
 	_, err := t.q.run(query, args, scan)
 	return err
 }
