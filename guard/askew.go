@@ -11,6 +11,10 @@ const (
 	askewBy = 5 * time.Second
 	// askewMore is by how much that must change for another word.
 	askewMore = 2 * askewBy
+	// askewNot is within what it is right again, for certain: the word after that is
+	// the first one. Answers of several nodes, or slow ones, do not make it right and
+	// wrong in turns.
+	askewNot = askewBy / 2
 )
 
 // compare warns where this machine's clock is wrong by the Date of an answer of the
@@ -21,8 +25,13 @@ func (g *Guard) compare(header http.Header, sent instant) {
 	if err != nil {
 		return
 	}
-	by := askew(date, sent.wall, g.clock.read().wall)
+	least, most := askew(date, sent.wall, g.clock.read().wall)
+	by := max(least, 0) + min(most, 0) // zero where it could be right
 	said := g.clock.warned.Load()
+	if said != 0 && least >= -askewNot && most <= askewNot {
+		g.clock.warned.CompareAndSwap(said, 0)
+		return
+	}
 	if by.Abs() <= askewBy || (by-time.Duration(said)).Abs() <= max(askewMore, time.Duration(said).Abs()/2) && said != 0 {
 		return
 	}
@@ -36,10 +45,8 @@ func (g *Guard) compare(header http.Header, sent instant) {
 	g.log.Warn(fmt.Sprintf("guard: this machine's clock is %s %s the broker's. Set it: tokens and proofs are refused where it is wrong", by.Abs().Round(time.Second), where))
 }
 
-// askew is how far a clock is ahead of another, negative where it is behind, and
-// zero where it could be right. The other's time, in whole seconds, was written
-// between sent and got.
-func askew(date time.Time, sent, got int64) time.Duration {
-	from, to := date.UnixNano(), date.Add(time.Second).UnixNano()
-	return time.Duration(max(sent-to, 0) + min(got-from, 0))
+// askew is how far a clock is ahead of another, negative where it is behind: between
+// these two. The other's time, in whole seconds, was written between sent and got.
+func askew(date time.Time, sent, got int64) (least, most time.Duration) {
+	return time.Duration(sent - date.Add(time.Second).UnixNano()), time.Duration(got - date.UnixNano())
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // TestAClockThatIsWrong is told of once, with how wrong it is and which way; and
-// again when that has changed much.
+// again when that has changed much, or it was right in between.
 func TestAClockThatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		moves []time.Duration // each followed by a while of work
@@ -24,6 +24,8 @@ func TestAClockThatIsWrong(t *testing.T) {
 		"behind":                   {[]time.Duration{-time.Hour, 0, 0}, []string{"(1h0m0s|59m5[89]s) behind"}},
 		"drifting":                 {[]time.Duration{20 * time.Second, time.Second, time.Second, time.Second}, []string{"(1|2)[0-9]s ahead of"}},
 		"wrong and then otherwise": {[]time.Duration{20 * time.Second, -50 * time.Second}, []string{"(1|2)[0-9]s ahead of", "(2|3)[0-9]s behind"}},
+		"put right, and again":     {[]time.Duration{20 * time.Second, -20 * time.Second, 20 * time.Second, 0}, []string{"(1|2)[0-9]s ahead of", "(1|2)[0-9]s ahead of"}},
+		"hardly better, and again": {[]time.Duration{8 * time.Second, -4 * time.Second, 4 * time.Second}, []string{"[67]s ahead of"}},
 		"and then much more":       {[]time.Duration{20 * time.Second, time.Hour}, []string{"(1|2)[0-9]s ahead of", "1h0m(1|2)?[0-9]s ahead of"}},
 	} {
 		t.Run(name, func(t *testing.T) {

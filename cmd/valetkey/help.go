@@ -24,6 +24,15 @@ func helpCommand() *cobra.Command {
 		}}
 }
 
+// notThere returns the error for what was asked of a command that has others, and
+// not this one: whatever its flags are, they are not those of the one above.
+func notThere(c *cobra.Command) error {
+	if rest := c.Flags().Args(); c.HasSubCommands() && len(rest) > 0 {
+		return unknown(c, rest[0])
+	}
+	return nil
+}
+
 // unknown says that a command has no such one, and which it has.
 func unknown(c *cobra.Command, name string) error {
 	var there []string

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -46,15 +47,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		if rest := c.Flags().Args(); c.HasSubCommands() && len(rest) > 0 { // its flags are unknown because it is
-			return unknown(c, rest[0])
+		if gone := notThere(c); gone != nil { // its flags are unknown because it is
+			return gone
 		}
 		return errUsage{fmt.Errorf("%w; see «%s --help»", err, c.CommandPath())}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), checkCommand(), migrateCommand(), secretsCommand(), keysCommand(), agentsCommand(), auditCommand(),
 		recoverCommand(), eraseCommand(), hashCommand(), versionCommand())
+	var helpless error // cobra has no other way to say that there is no help
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if helpless = notThere(c); helpless == nil {
+			help(c, args)
+		}
+	})
 	asked, err := root.ExecuteC()
-	if err == nil {
+	if err = cmp.Or(err, helpless); err == nil {
 		return exitDone
 	}
 	var usage errUsage
@@ -85,6 +93,8 @@ func takes(least, most int) cobra.PositionalArgs {
 		switch {
 		case len(args) > most && c.Flags().Lookup("config") != nil && !c.Flags().Changed("config"):
 			return errUsage{fmt.Errorf("«%s» takes no argument %q; name the configuration by --config FILE", c.CommandPath(), args[most])}
+		case len(args) > most && c.HasSubCommands():
+			return unknown(c, args[most])
 		case len(args) > most:
 			return errUsage{fmt.Errorf("«%s» takes no argument %q; see «%s --help»", c.CommandPath(), args[most], c.CommandPath())}
 		case len(args) < least:

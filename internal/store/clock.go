@@ -23,10 +23,22 @@ const (
 
 // Clock implements credentials.Store.
 func (s *Store) Clock() error {
-	if s.clockBad.Load() {
+	if s.clockBad.Load() || s.jumped(s.now()) {
 		return credentials.ErrClock
 	}
 	return nil
+}
+
+// jumped reports whether the clock has been set since PostgreSQL's was like it:
+// it went more or less far than the monotonic one did. It may be right now and not
+// then, as after a machine was suspended; the next comparison tells.
+func (s *Store) jumped(now time.Time) bool {
+	like := s.like.Load()
+	if like == nil {
+		return false
+	}
+	by := now.Round(0).Sub(like.Round(0)) - s.elapsed(*like, now)
+	return by.Abs() > maxSkew
 }
 
 // checkClock compares this node's clock with the database's (PostgreSQL) or
@@ -54,6 +66,9 @@ func (s *Store) checkClock(ctx context.Context) error {
 		return nil // it took so long to answer that this says nothing
 	}
 	s.judgeClock(off > maxSkew, "off", off)
+	if off <= maxSkew {
+		s.like.Store(&now)
+	}
 	return nil
 }
 

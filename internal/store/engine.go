@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -55,7 +54,11 @@ func openEngine(ctx context.Context, dsn string, alone, pooled bool) (*engine, e
 // openSQLite opens one connection that writes and a pool that reads. The file
 // is its owner's alone.
 func openSQLite(path string) (*engine, error) {
-	if err := ownFile(path); err != nil {
+	err := ownFile(path)
+	if err == nil {
+		err = oneName(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	// What undoes a verb without the others of its group is kept in memory, not in a
@@ -79,8 +82,8 @@ func openSQLite(path string) (*engine, error) {
 // openSQLiteAlone opens an existing file for a single connection, and fails
 // while any other program has it open.
 func openSQLiteAlone(ctx context.Context, path string) (*engine, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("the database cannot be opened: %w", err)
+	if err := oneName(path); err != nil {
+		return nil, err
 	}
 	db, err := connectSQLite(path, 0, inLog+"&_txlock=immediate&_pragma=locking_mode(EXCLUSIVE)")
 	if err != nil {

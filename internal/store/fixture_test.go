@@ -41,6 +41,12 @@ func (c *clock) stop() {
 	c.t = time.Now().UTC().Truncate(time.Microsecond)
 }
 
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = t
+}
+
 func (c *clock) add(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -69,6 +69,9 @@ func TestAClockThatJumpsAheadForgetsNothing(t *testing.T) {
 		}
 		look := func(what string, left int) {
 			t.Helper()
+			if like := w.clock.now(); !w.engine.file {
+				w.like.Store(&like)
+			}
 			if err := w.SweepOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -115,4 +118,62 @@ func TestASlowAnswerTrustsNoClock(t *testing.T) {
 			t.Errorf("%+v: %v, %v", look, w.Clock(), err)
 		}
 	}
+}
+
+// TestAClockThatIsSetNotesNothingAhead: between two looks at PostgreSQL's clock this
+// node's may be set. What the monotonic clock does not confirm is not believed by
+// then: by a verb that begins, nor by one that has begun.
+func TestAClockThatIsSetNotesNothingAhead(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]time.Duration{"far ahead": time.Hour, "ahead": maxSkew + time.Microsecond,
+		"back": -maxSkew - time.Microsecond, "as far as clocks may differ": maxSkew} {
+		for when, at := range map[string]string{"before": "", "at once": "BEGIN", "when it is noted": touchSession} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				t.Parallel()
+				w := open(t, storetest.Postgres(t))
+				w.likeItsDatabase()
+				s := w.enter(agent(1), "acme", "123456")
+				passed, like := time.Minute, w.clock.now()
+				w.elapsed = func(time.Time, time.Time) time.Duration { return passed }
+				w.like.Store(&like)
+				w.clock.add(passed)
+				set := func(statement string) error {
+					if statement == at {
+						w.clock.add(jump)
+						w.probe = nil
+					}
+					return nil
+				}
+				if w.probe = set; at == "" {
+					_ = set("")
+				}
+				bad := jump.Abs() > maxSkew
+				if _, err := w.Issue(t.Context(), grant(s)); bad && !errors.Is(err, credentials.ErrClock) || !bad && err != nil {
+					t.Errorf("a token is asked for: %v", err)
+				}
+				if by := fromMicros(int64(w.number(`SELECT max(active_at) FROM sessions`))).Sub(like.Add(passed)); by > maxSkew {
+					t.Errorf("activity is noted %v ahead", by)
+				}
+				if ready := w.Ready(t.Context()) == nil; ready == bad {
+					t.Errorf("ready: %v", ready)
+				}
+				passed = 0
+				if w.likeItsDatabase(); w.Clock() != nil { // it may have been the machine that had stood still
+					t.Error("it is found right, and not believed")
+				}
+				w.sound()
+			})
+		}
+	}
+}
+
+// likeItsDatabase has the clock stop where PostgreSQL has just found it right.
+func (w *world) likeItsDatabase() {
+	w.clock.set(time.Time{})
+	for before := w.like.Load(); w.like.Load() == before; { // an answer may take too long to tell
+		if err := w.checkClock(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.clock.set(w.like.Load().UTC().Truncate(time.Microsecond))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -60,4 +61,20 @@ func ownFile(path string) error {
 		return fmt.Errorf("the database %s cannot be opened: %w; make its folder, or let this user write there", path, err)
 	}
 	return f.Close()
+}
+
+// oneName refuses a file that has a second name, a hard link. SQLite keeps what was
+// committed last in a log that is named like the file, by the name that it was
+// opened by: by the other one a revocation is not there, and two programs that do
+// not see each other's log destroy the file. (Symbolic links SQLite resolves.)
+func oneName(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("the database cannot be opened: %w", err)
+	}
+	names := reflect.Indirect(reflect.ValueOf(info.Sys())).FieldByName("Nlink") // of another width on each system, and on Windows none
+	if names.CanUint() && names.Uint() > 1 {
+		return fmt.Errorf("the database %s has a second name, a hard link: opened by another name than before it lacks the last commits, so keep one name; «find / -xdev -samefile %[1]s» shows them", path)
+	}
+	return nil
 }

@@ -63,3 +63,39 @@ func TestOneServesFromAFile(t *testing.T) {
 		}
 	})
 }
+
+// TestAFileHasOneName: by a hard link SQLite would take it for another database, and
+// not find what was committed last by the other name.
+func TestAFileHasOneName(t *testing.T) {
+	t.Parallel()
+	w := open(t, storetest.SQLite(t))
+	path := strings.TrimPrefix(w.dsn, "sqlite:")
+	link := path + "-2"
+	if err := os.Link(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, link} {
+		for how, o := range map[string]Options{"a broker": {Serve: true}, "a command": {}, "recover": {Recover: true}} {
+			o.DSN, o.Secrets = "sqlite:"+name, w.secrets
+			if s, err := Open(t.Context(), options(t, o)); err == nil || !strings.Contains(err.Error(), "keep one name") {
+				t.Errorf("%s opened %s: %v", how, name, err)
+				if err == nil {
+					s.Close()
+				}
+			}
+		}
+	}
+	for _, other := range []string{servingFile, "-wal", "-shm"} {
+		if _, err := os.Stat(link + other); err == nil {
+			t.Errorf("it made %s", link+other)
+		}
+	}
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), options(t, Options{DSN: w.dsn, Secrets: w.secrets, Serve: true}))
+	if err != nil {
+		t.Fatalf("with one name again: %v", err)
+	}
+	s.Close()
+}

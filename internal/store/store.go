@@ -45,6 +45,7 @@ type Store struct {
 	wake                chan struct{} // holds one while there may be endings that nobody has read
 	hear                func(credentials.Cursor, []credentials.Ending) bool
 	clockBad            atomic.Bool
+	like                atomic.Pointer[time.Time] // when this clock was last found to be like PostgreSQL's
 	from, next          atomic.Pointer[time.Time] // see Past
 	commits, statements atomic.Int64
 	limit               time.Duration                // of one verb

@@ -96,12 +96,13 @@ func again(ctx context.Context, f func() error) error {
 	return err
 }
 
-// guarded is verb for what mints, redeems and issues: not without a clock.
+// guarded is verb for what mints, redeems and issues: not without a clock, which
+// may be set while it runs too.
 func (s *Store) guarded(ctx context.Context, f func(*tx) error) error {
 	if err := s.Clock(); err != nil {
 		return err
 	}
-	return s.verb(ctx, f)
+	return s.verb(ctx, func(t *tx) error { return cmp.Or(f(t), s.Clock()) })
 }
 
 // once runs f in one transaction; where what it took to be new was there before,
