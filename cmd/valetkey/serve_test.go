@@ -122,7 +122,8 @@ func TestServe(t *testing.T) {
 
 // TestDrain: who is told to end says so first, and goes on serving meanwhile.
 func TestDrain(t *testing.T) {
-	r := startServe(t, "drain: 0s", "drain: 1s")
+	t.Parallel()
+	r := startServe(t, "drain: 0s", "drain: 10s") // long enough for what is asked meanwhile, on a busy machine
 	client := &http.Client{Transport: &http.Transport{}} // a connection from before
 	if _, err := client.Get("http://" + r.address + "/readyz"); err != nil {
 		t.Fatal(err)
