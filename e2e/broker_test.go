@@ -93,10 +93,10 @@ func prepare(t testing.TB, dsn string) *broker {
 func prepareFor(t testing.TB, dsn string, there *company) *broker {
 	t.Helper()
 	b := &broker{
-		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: freePort(t), company: there,
+		t: t, dsn: dsn, dir: t.TempDir(), env: environment(), nodePort: testkit.Port(t), company: there,
 		logs: &testkit.Log{}, tape: &tape{}, tokens: map[string]apiToken{},
 	}
-	b.listen(freePort(t))
+	b.listen(testkit.Port(t))
 	t.Cleanup(func() { b.end() })
 	return b
 }
@@ -135,7 +135,7 @@ func (b *broker) sibling() *broker {
 // siblingOn does it for a node that reaches the database at another address.
 func (b *broker) siblingOn(dsn string) *broker {
 	b.t.Helper()
-	port := freePort(b.t)
+	port := testkit.Port(b.t)
 	second := b.seenBy(b.t)
 	second.dsn, second.file = dsn, fmt.Sprintf("node-%d.yaml", port)
 	second.listen(port)
@@ -247,17 +247,7 @@ func (b *broker) stop() {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-// listenOn takes a port of loopback that freePort has found.
+// listenOn takes a port of loopback that [testkit.Port] has found.
 func listenOn(t testing.TB, port int) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))

@@ -59,7 +59,13 @@ func TestInARealBrowser(t *testing.T) {
 			chromedp.SendKeys(css(`input[name=username]`), sam.username),
 			chromedp.SendKeys(css(`input[name=password]`), staffPassword),
 			chromedp.Click(css(`form:has(input[name=username]) button`)),
-			chromedp.SendKeys(css(`input[name=code]`), b.totp(sam)),
+			chromedp.WaitVisible(css(`input[name=code]`)),
+		)
+		if err != nil {
+			t.Fatalf("the first factor with Chromium: %v", err)
+		}
+		err = chromedp.Do(ctx,
+			chromedp.SendKeys(css(`input[name=code]`), b.totp(sam)), // of now: it is not good for long
 			chromedp.Click(css(`form:has(input[name=code]) button`)),
 			chromedp.SendKeys(css(`form:has(input[name=pin]) input[name=account]`), pin.Handle),
 			chromedp.SendKeys(css(`input[name=pin]`), pin.PIN),

@@ -59,7 +59,7 @@ func TestACertifiedClientSignsIn(t *testing.T) {
 				given["client_secret"] = c.secret
 			}
 			if who.totp != "" {
-				given["code"] = b.totp(who)
+				given["totp"] = b.env[who.totp]
 			}
 			if minted.PIN != "" {
 				given["account"], given["pin"] = minted.Handle, minted.PIN

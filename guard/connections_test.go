@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestConnectionsAreKept: many requests at a time are usual, when each is to be
@@ -23,7 +24,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	g := &Guard{client: newTransport(nil, timeout), clock: newClock(nil)}
+	g := &Guard{client: newTransport(nil, time.Minute), clock: newClock(nil)}
 	defer g.client.CloseIdleConnections()
 	for range rounds {
 		var all sync.WaitGroup

@@ -32,7 +32,7 @@ func TestNoTokenHasMoreThanWasLentOrOutlivesItsSession(t *testing.T) {
 		s := w.drawSession(rt, runs)
 		w.p.Access = time.Duration(rapid.Int64Range(1, 7200).Draw(rt, "access seconds")) * time.Second
 		requested := append(slices.Clone(rapid.SliceOfN(rapid.SampledFrom(everyName), 0, 8).Draw(rt, "requested")), "profile")
-		w.pass(time.Duration(rapid.Int64Range(0, int64(s.EndsAt.Sub(w.now())-time.Second)).Draw(rt, "later")))
+		w.pass(time.Duration(rapid.Int64Range(0, int64(max(0, s.EndsAt.Sub(w.now())-time.Second))).Draw(rt, "later")))
 		w.session = &s
 		_, q := w.get("/authorize", w.request(c.ID, "scope", strings.Join(requested, " "))).location()
 		got := w.post("/token", c.ID, w.exchange(c.ID, q.Get("code")))

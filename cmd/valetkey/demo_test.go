@@ -173,7 +173,7 @@ type css = chromedp.CSS
 // tabs opens two tabs of one headless browser, which share their cookies.
 func tabs(t *testing.T) (first, second context.Context) {
 	t.Helper()
-	first, cancel := context.WithTimeout(testkit.Chromium(t), 90*time.Second)
+	first, cancel := context.WithTimeout(testkit.Chromium(t), 3*time.Minute)
 	t.Cleanup(cancel)
 	second, cancel = chromedp.NewContext(first)
 	t.Cleanup(cancel)

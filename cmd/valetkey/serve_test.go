@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/valetkey/valetkey/internal/testkit"
 )
 
 // logs is what a running broker says, with a way to wait for a line of it.
@@ -122,7 +125,8 @@ func TestServe(t *testing.T) {
 
 // TestDrain: who is told to end says so first, and goes on serving meanwhile.
 func TestDrain(t *testing.T) {
-	r := startServe(t, "drain: 0s", "drain: 1s")
+	t.Parallel()
+	r := startServe(t, "drain: 0s", "drain: 10s")        // long enough for what is asked meanwhile, on a busy machine
 	client := &http.Client{Transport: &http.Transport{}} // a connection from before
 	if _, err := client.Get("http://" + r.address + "/readyz"); err != nil {
 		t.Fatal(err)
@@ -146,12 +150,7 @@ func TestDrain(t *testing.T) {
 
 // TestMetricsApart: a separate listener takes them off the public one.
 func TestMetricsApart(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := fmt.Sprintf("127.0.0.1:%d", testkit.Port(t))
 	r := startServe(t, "drain: 0s", "drain: 0s\nmetrics: "+address)
 	if got := r.get(t, "/metrics"); got.StatusCode != http.StatusNotFound {
 		t.Errorf("/metrics on the public listener: %d", got.StatusCode)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -106,14 +105,9 @@ func startWith(t *testing.T, host string, people func(*broker) string) *broker {
 // place finds a broker its address, and starts its app.
 func place(t *testing.T, host string) (b *broker, address string) {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = l.Addr().String()
-	_ = l.Close()
-	_, port, _ := strings.Cut(address, ":")
-	b = &broker{t: t, issuer: "http://" + host + ":" + port, called: map[string]chan url.Values{}}
+	port := testkit.Port(t)
+	address = fmt.Sprintf("127.0.0.1:%d", port)
+	b = &broker{t: t, issuer: fmt.Sprintf("http://%s:%d", host, port), called: map[string]chan url.Values{}}
 	b.app = httptest.NewServer(http.HandlerFunc(b.callback))
 	t.Cleanup(b.app.Close)
 	return b, address

@@ -2,13 +2,14 @@
 // argument and talks to the test on standard output and input:
 //
 //   {"issuer", "client_id", "client_secret"?, "auth": "basic"|"post"|"none",
-//    "id_token_alg"?, "redirect_uri", "scope", "username", "password", "code"?,
+//    "id_token_alg"?, "redirect_uri", "scope", "username", "password", "totp"?,
 //    "account"?, "pin"?, "email"?, "temporary_password"?, "reason"}
 //
 // It signs in, checks everything its library checks, and prints one line of
 // JSON. Then it waits for a line, by which the test says that the credential is
 // revoked, asks for everything again, and prints a second line.
 
+import { createHmac } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import * as oidc from 'openid-client';
 import { Browser } from './browser.mjs';
@@ -25,7 +26,7 @@ const authentication = {
 // answers are what the person types, by the names of the fields they see.
 const answers = [
   { username: given.username, password: given.password },
-  { code: given.code },
+  { get code() { return given.totp && oneTimeCode(given.totp); } }, // when it is typed: it is not good for long
   { account: given.account, pin: given.pin, reason: given.reason },
   { email: given.email, password: given.temporary_password, reason: given.reason },
 ].filter((fields) => Object.values(fields).every((value) => value !== undefined));
@@ -111,6 +112,16 @@ async function afterwards(config, app, browser, before) {
     result.refresh = await failure(() => oidc.refreshTokenGrant(config, last.refresh_token));
   }
   return result;
+}
+
+// oneTimeCode is what the person's phone shows now (RFC 6238), for a key in base32.
+function oneTimeCode(key) {
+  const bits = [...key].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac('sha1', Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)))).update(step).digest();
+  const number = mac.readUInt32BE(mac[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
 }
 
 async function failure(attempt) {

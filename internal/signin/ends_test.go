@@ -36,7 +36,8 @@ func TestANewProof(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			b := h.browser()
-			h.clock.Add(time.Until(time.Now().Truncate(time.Second).Add(1900 * time.Millisecond))) // late in a second
+			now := h.clock.Now()
+			h.clock.Add(now.Truncate(time.Second).Add(1900 * time.Millisecond).Sub(now)) // late in a second
 			b.Get(h.agents.begin(b, errand{}))
 			first, _ := h.proof(b)
 			h.issuer.Set(func(b *signintest.Behaviour) { *b = c.does })

@@ -82,6 +82,7 @@ var zitadel = sync.OnceValues(func() (*example, string) {
 func TestARealIssuer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
+	h.clock.Follow() // as the issuer's does, which is not ours to stop
 	e, at := zitadel()
 	id := "valetkey-" + credentials.NewID()
 	c := h.oidc("corp", agentsPath)
@@ -102,8 +103,8 @@ func TestARealIssuer(t *testing.T) {
 	if n := h.agents.unrenewed.Load(); n != 1 {
 		t.Errorf("not renewed %d times, want once: this issuer keeps no sessions", n)
 	}
-	first.Get(h.agents.begin(first, errand{Name: "again", Again: true}) + "&ask=1")
 	asked := h.clock.Now()
+	first.Get(h.agents.begin(first, errand{Name: "again", Again: true}) + "&ask=1")
 	first.Submit("username", "username", "test-user@127.0.0.1", "password", "verysecure")
 	h.signedIn(first, "id1", "again")
 	if shown, _ := h.proof(first); shown.Before(asked) {

@@ -57,7 +57,7 @@ func newHouse(t *testing.T) *house {
 
 func newHouseOn(t *testing.T, dsn string) *house {
 	t.Helper()
-	h := &house{t: t, clock: signintest.NewClock(), dsn: dsn, log: &testkit.Log{}}
+	h := &house{t: t, clock: &signintest.Clock{}, dsn: dsn, log: &testkit.Log{}}
 	log := slog.New(web.LogAttrs{Handler: slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	secrets := keystest.Secrets(t)
 	h.secrets = secrets
@@ -66,6 +66,7 @@ func newHouseOn(t *testing.T, dsn string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.store.Close)
+	h.clock.Stop()
 	h.faults = &signintest.Faults{Store: h.store}
 	hasher := credentials.NewHasher(secrets.Pepper())
 	catalogue := newCatalogue(t)

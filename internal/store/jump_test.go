@@ -111,11 +111,16 @@ func TestASlowAnswerTrustsNoClock(t *testing.T) {
 		behind, slow time.Duration
 		want         error
 	}{{5 * time.Second, 0, credentials.ErrClock}, {5 * time.Second, 6 * time.Second, credentials.ErrClock}, {0, 0, nil}, {0, 6 * time.Second, nil}} {
-		w.clock.stop()
-		w.clock.add(-look.behind)
 		slow = look.slow
-		if err := w.checkClock(t.Context()); err != nil || !errors.Is(w.Clock(), look.want) {
-			t.Errorf("%+v: %v, %v", look, w.Clock(), err)
+		w.atOnce(func() {
+			w.clock.stop()
+			w.clock.add(-look.behind)
+			if err := w.checkClock(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if !errors.Is(w.Clock(), look.want) {
+			t.Errorf("%+v: %v", look, w.Clock())
 		}
 	}
 }
@@ -176,4 +181,17 @@ func (w *world) likeItsDatabase() {
 		}
 	}
 	w.clock.set(w.like.Load().UTC().Truncate(time.Microsecond))
+}
+
+// atOnce does what sets the test's clock and has it compared with the database's,
+// which does not stand still: where the machine took so long over it that the two
+// differ by that, it is done again.
+func (w *world) atOnce(do func()) {
+	for range 100 {
+		began := time.Now()
+		if do(); time.Since(began) < maxSkew {
+			return
+		}
+	}
+	w.t.Fatal("the database takes too long to tell its clock")
 }

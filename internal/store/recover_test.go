@@ -25,6 +25,7 @@ func (w *world) reopen(o Options) error {
 	}
 	w.t.Cleanup(s.Close)
 	s.limit, s.flight = 5*time.Minute, 5*time.Minute
+	s.clockBad.Store(false) // the test's clock stands still, and the database's does not
 	w.Store = s
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -110,22 +111,24 @@ func TestVerify(t *testing.T) {
 		"a forgery while it warms up":    {change(right, 2), true, false},
 		"a forgery while it is measured": {change(right, 2), false, true},
 	} {
-		measured, had := false, map[bool]int{}
-		usage := func() Usage { measured = true; return Usage{} }
-		_, err := Measure(t.Context(), []*Visitor{es, visitor("ES256")}, 50*time.Millisecond, usage, func(ctx context.Context, i int) error {
-			time.Sleep(time.Millisecond)
-			if i != 0 {
-				return nil
+		synctest.Test(t, func(t *testing.T) { // whose milliseconds are as long as they have to be
+			measured, had := false, map[bool]int{}
+			usage := func() Usage { measured = true; return Usage{} }
+			_, err := Measure(t.Context(), []*Visitor{es, visitor("ES256")}, 50*time.Millisecond, usage, func(ctx context.Context, i int) error {
+				time.Sleep(time.Millisecond)
+				if i != 0 {
+					return nil
+				}
+				had[measured]++
+				if had[measured] == 2 && (measured && c.measured || !measured && c.warm) { // neither the first nor the last
+					return es.verify(ctx, c.token, "n")
+				}
+				return es.verify(ctx, right, "n")
+			})
+			if (err != nil) != (c.token != right) {
+				t.Errorf("measured with %s: %v", name, err)
 			}
-			had[measured]++
-			if had[measured] == 2 && (measured && c.measured || !measured && c.warm) { // neither the first nor the last
-				return es.verify(ctx, c.token, "n")
-			}
-			return es.verify(ctx, right, "n")
 		})
-		if (err != nil) != (c.token != right) {
-			t.Errorf("measured with %s: %v", name, err)
-		}
 		if err := es.verify(t.Context(), change(right, 2), "n"); err == nil {
 			t.Error("after that another signature is accepted")
 		}

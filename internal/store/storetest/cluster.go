@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -213,14 +214,17 @@ func (c *cluster) stop() {
 	c.folder.remove()
 }
 
-// freePort asks the kernel for a port of loopback that nobody listens on.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort finds a port of loopback that nobody listens on, among those that the
+// kernel gives nobody who asks for any: it is to be free still when it is used.
+func freePort() (port int, err error) {
+	for range portTries {
+		port = 10_000 + mathrand.IntN(32_768-10_000) //nolint:gosec // no secret
+		var listener net.Listener
+		if listener, err = net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, listener.Close()
+		}
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	return 0, err
 }
 
 // cleanEnv drops PG… variables: a developer's PGPORT or PGDATA must not reach
