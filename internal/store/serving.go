@@ -65,8 +65,9 @@ func ownFile(path string) error {
 
 // oneName refuses a file that has a second name, a hard link. SQLite keeps what was
 // committed last in a log that is named like the file, by the name that it was
-// opened by: by the other one a revocation is not there, and two programs that do
-// not see each other's log destroy the file. (Symbolic links SQLite resolves.)
+// opened by: by the other one a revocation is not there, and of two programs that do
+// not see each other's log one writes over what the other has committed. (Symbolic
+// links SQLite resolves.)
 func oneName(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
