@@ -16,7 +16,7 @@ build:            ## the program, as ./valetkey
 	$(GO) build -trimpath -o valetkey ./cmd/valetkey
 
 test: setup       ## all tests, on SQLite and PostgreSQL, with a browser and clients in Node and Python
-	$(GO) test $(RACE) -timeout 20m $(PKG)
+	$(GO) test $(RACE) -timeout 45m $(PKG)
 
 race:             ## the same under the race detector
 	$(MAKE) test RACE=-race

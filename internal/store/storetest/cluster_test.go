@@ -58,7 +58,7 @@ func TestServerDiesWithItsProcess(t *testing.T) {
 			// server may still be ending after it has closed its port.
 			again := time.NewTicker(20 * time.Millisecond)
 			defer again.Stop()
-			for deadline := time.After(30 * time.Second); ; {
+			for deadline := time.After(2 * time.Minute); ; {
 				sweep(filepath.Dir(folder))
 				if _, err := os.Stat(folder); os.IsNotExist(err) {
 					return
