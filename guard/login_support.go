@@ -127,7 +127,11 @@ func (l *Login) renewed(w http.ResponseWriter, r *http.Request, k kept) (kept, b
 	case err == nil:
 		return next, true
 	case errors.Is(err, errOver), errors.Is(err, errOtherSession):
-		l.refuse(w, r, ErrEnded)
+		refusal = ErrEnded
+		if _, known := l.guard.ledger.find(k.SID); errors.Is(known, ErrEnded) {
+			errors.As(known, &refusal) // which says why
+		}
+		l.refuse(w, r, refusal)
 	case errors.As(err, &refusal):
 		l.refuse(w, r, refusal)
 	default:

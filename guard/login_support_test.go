@@ -121,6 +121,27 @@ func TestTabsRenewOnce(t *testing.T) {
 	})
 }
 
+// TestWhyIsToldAfterTheTokenToo: whose token has expired since the session ended, of
+// which the app knows, is told why as everybody is.
+func TestWhyIsToldAfterTheTokenToo(t *testing.T) {
+	var last guard.Notice
+	page := func(w http.ResponseWriter, _ *http.Request, n guard.Notice) {
+		last = n
+		w.WriteHeader(n.Status)
+	}
+	inSite(t, func(l *guard.LoginConfig) { l.Page = page }, func(s *site) {
+		s.broker.GiveRefreshTokens(true)
+		b := s.enter()
+		s.broker.End("sid-1", "revoked")
+		synctest.Wait()
+		time.Sleep(access)
+		b.do("GET", "/documents").want(s.t, http.StatusUnauthorized)
+		if last.Refusal == nil || last.Refusal.Ending == nil || last.Refusal.Ending.Cause != "revoked" {
+			s.t.Errorf("it is told %+v", last.Refusal)
+		}
+	})
+}
+
 // TestALostReply: the broker repeats itself for a while, so the session lives.
 func TestALostReply(t *testing.T) {
 	inSite(t, nil, func(s *site) {
